@@ -1,0 +1,238 @@
+// The agent's loop: read the source, fold, count what is active, attest, send. One turn at a time and
+// at our own pace; deltas from peers come in between turns through `deliver`. Everything that a turn
+// does to the outside goes through ports.
+//
+// What a crash leaves behind, step by step: before `keep.save` nothing was said; after it, a higher
+// seq and the same digest are all that the next start can say; a push that was not sent is sent with
+// the next turn. Nothing else is written.
+
+import { answerOf, type StoreAnswer } from '../shared/control/answer.ts';
+import type { Observation } from '../shared/control/attestation.ts';
+import { attestationKind } from '../shared/control/attestation.ts';
+import type { Link } from '../shared/control/chain.ts';
+import { openDelta } from '../shared/control/delta.ts';
+import { activated, emptyHolder, type Holder } from '../shared/control/holder.ts';
+import type { Join } from '../shared/control/join.ts';
+import { type Jws, signJws } from '../shared/control/jws.ts';
+import type { NodeSource } from '../shared/control/merkle-map.ts';
+import { admitBatch, verifyBatch } from '../shared/control/receive.ts';
+import type { Global } from '../shared/control/record.ts';
+import { type ControlCode, isRefusal, type Refusal, refuse } from '../shared/control/refusal.ts';
+import type { Trust } from '../shared/control/trust.ts';
+import { ATTESTATION_INTERVAL_MS } from '../shared/limits.ts';
+import { type AttestPlan, keptFault, planAttestation } from './control/attest.ts';
+import { Pieces } from './control/pieces.ts';
+import { Publisher, type Target, type TargetStatus } from './control/publish.ts';
+import { type AgentPorts, type Kept, SourceError, type SourceRead } from './ports.ts';
+
+export interface AgentIdentity {
+  readonly site: string;
+  readonly agent: string;
+  readonly targets: readonly Target[];
+  /** What this agent says of every region until it probes (Health). */
+  readonly assume: Observation;
+}
+
+/** The active state as this agent holds it: what its gateway decides by. */
+export interface Standing {
+  readonly holder: Holder;
+  readonly link: Link;
+  readonly global: Global;
+  readonly nodes: NodeSource;
+}
+
+export class Agent {
+  readonly #identity: AgentIdentity;
+  readonly #ports: AgentPorts;
+  readonly #pieces: Pieces;
+  readonly #publisher: Publisher;
+  readonly #alarms = new Map<string, number>();
+  #holder: Holder;
+  #kept: Kept;
+  #join: Join | null;
+  #source: SourceRead | null = null;
+  #attestedAtMs = 0;
+  #standing: Standing | null = null;
+  #change = Promise.withResolvers<void>();
+
+  private constructor(identity: AgentIdentity, start: Start, ports: AgentPorts) {
+    this.#identity = identity;
+    this.#ports = ports;
+    this.#kept = start.kept;
+    this.#join = start.join;
+    const { holder, writes } = emptyHolder(start.trust, ports.crypto);
+    this.#holder = holder;
+    this.#pieces = new Pieces(writes, holder.state.manifest.global);
+    this.#publisher = new Publisher(identity, () => this.#holder, ports);
+  }
+
+  /**
+   * Starts from what was kept, or, for a new agent, from an operator's join. Refusal: not-attested,
+   * when there is neither (C10). Rejects when the keep cannot be read.
+   */
+  static async start(
+    identity: AgentIdentity,
+    trust: Trust,
+    join: Join | null,
+    ports: AgentPorts,
+  ): Promise<Agent | Refusal> {
+    const kept = await ports.keep.load();
+    if (kept === null && join === null) {
+      return refuse('not-attested', 'a new agent needs an operator’s join');
+    }
+    const fresh: Kept = { seq: 0n, generation: 1n, version: 0n, envelope: null };
+    const start = { trust, join: kept === null ? join : null, kept: kept ?? fresh };
+    return new Agent(identity, start, ports);
+  }
+
+  get holder(): Holder {
+    return this.#holder;
+  }
+
+  get standing(): Standing | null {
+    return this.#standing;
+  }
+
+  /** Resolves when another version has become active. */
+  nextChange(): Promise<void> {
+    return this.#change.promise;
+  }
+
+  /** Alarm counts by code and the last word of every target. */
+  get status(): {
+    readonly alarms: Readonly<Record<string, number>>;
+    readonly targets: readonly TargetStatus[];
+  } {
+    return { alarms: Object.fromEntries(this.#alarms), targets: this.#publisher.status };
+  }
+
+  /** One pass of the loop. Rejects only when what must survive cannot be written. */
+  async turn(): Promise<void> {
+    const before = this.#holder.state.envelope;
+    const mode = (await this.#follow()) ? 'live' : 'frozen';
+    const { nowMs } = this.#ports;
+    this.#advance(activated(this.#holder, nowMs()));
+    const due = nowMs() - this.#attestedAtMs >= ATTESTATION_INTERVAL_MS;
+    if (due || before !== this.#holder.state.envelope) {
+      await this.#attest(mode);
+      this.#publisher.publish();
+    }
+  }
+
+  /** A delta from a peer (C9): verified, admitted, answered like a store answers. */
+  async deliver(text: string): Promise<StoreAnswer> {
+    const { crypto, nowMs } = this.#ports;
+    const delta = await openDelta(text, this.#holder.trust, crypto);
+    if (delta.kind === 'refused') {
+      this.#alarm(delta);
+      return { ...this.#answer([delta]), code: delta.code };
+    }
+    const batch = await verifyBatch(this.#holder, delta, crypto);
+    const taken = admitBatch(this.#holder, batch, this.#pieces, nowMs(), crypto);
+    this.#advance(taken.holder);
+    for (const refusal of taken.refused) this.#alarm(refusal, delta.sender);
+    return this.#answer(taken.refused);
+  }
+
+  /** Reads from the head on, so that a head that was changed underneath is noticed. */
+  async #follow(): Promise<boolean> {
+    const { source, crypto, nowMs } = this.#ports;
+    const { version } = this.#holder.state.manifest;
+    let read: SourceRead;
+    try {
+      read = await source.read(version === 0n ? 1n : version);
+    } catch (error) {
+      if (!(error instanceof SourceError)) throw error;
+      this.#alarm({ code: error.code, detail: error.message });
+      return false;
+    }
+    this.#source = read;
+    if (version > 0n && read.commits.length === 0) {
+      this.#alarm(refuse('rollback', `the source no longer has commit ${version}`));
+      return false;
+    }
+    const input = { commits: read.commits, attestations: [] };
+    const batch = await verifyBatch(this.#holder, input, crypto);
+    const taken = admitBatch(this.#holder, batch, this.#pieces, nowMs(), crypto);
+    this.#advance(taken.holder);
+    for (const refusal of taken.refused) this.#alarm(refusal);
+    return !taken.refused.some(({ code }) => code === 'equivocation');
+  }
+
+  async #attest(mode: 'live' | 'frozen'): Promise<void> {
+    const nowMs = this.#ports.nowMs();
+    this.#attestedAtMs = nowMs;
+    if (!this.#mayJoin()) return;
+    const plan = planAttestation(this.#holder, this.#kept, this.#situation(mode, nowMs));
+    if (plan === null) return;
+    if (isRefusal(plan)) {
+      this.#alarm(plan);
+      return;
+    }
+    const jws = await this.#say(plan);
+    const input = { commits: [], attestations: [jws] };
+    const batch = await verifyBatch(this.#holder, input, this.#ports.crypto);
+    this.#advance(admitBatch(this.#holder, batch, this.#pieces, nowMs, this.#ports.crypto).holder);
+  }
+
+  /** Kept first, said then: the order is the promise (C10). */
+  async #say({ kept, attestation }: AttestPlan): Promise<Jws> {
+    await this.#ports.keep.save(kept);
+    this.#kept = kept;
+    return signJws(attestationKind.typ, attestation, [this.#ports.signer]);
+  }
+
+  #situation(mode: 'live' | 'frozen', nowMs: number) {
+    const { site, agent, assume } = this.#identity;
+    const { manifest, global } = this.#holder.state;
+    const regions: Record<string, Observation> = {};
+    for (const [id, record] of Object.entries(global.sites))
+      if (record.region) regions[id] = assume;
+    const commitIndex = this.#source?.commitIndex(manifest.version) ?? 0n;
+    return { site, agent, nowMs, mode, commitIndex, term: this.#source?.term ?? 0n, regions };
+  }
+
+  /** A new agent attests only from the place its join names, and only on that chain. */
+  #mayJoin(): boolean {
+    const join = this.#join;
+    if (join === null) return true;
+    const { generation, version, envelope } = join;
+    if (this.#holder.state.manifest.version < version) return false;
+    const fault = keptFault(this.#holder, { seq: 0n, generation, version, envelope });
+    if (fault === null) this.#join = null;
+    else this.#alarm(fault);
+    return fault === null;
+  }
+
+  #advance(holder: Holder): void {
+    this.#holder = holder;
+    const { active } = holder;
+    if (active === null) return;
+    const global = this.#pieces.global(active.manifest.global);
+    if (global === null) return;
+    const moved = active !== this.#standing?.link;
+    this.#standing = { holder, link: active, global, nodes: this.#pieces.nodes };
+    this.#pieces.prune(active.version);
+    if (!moved) return;
+    this.#change.resolve();
+    this.#change = Promise.withResolvers();
+  }
+
+  #answer(refused: readonly Refusal[]): StoreAnswer {
+    return answerOf(this.#identity.agent, this.#holder, refused);
+  }
+
+  #alarm(
+    { code, detail }: { readonly code: ControlCode | SourceError['code']; readonly detail: string },
+    from?: object,
+  ): void {
+    this.#alarms.set(code, (this.#alarms.get(code) ?? 0) + 1);
+    this.#ports.log({ alarm: code, detail, ...(from === undefined ? {} : { from }) });
+  }
+}
+
+interface Start {
+  readonly trust: Trust;
+  readonly join: Join | null;
+  readonly kept: Kept;
+}

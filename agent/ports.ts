@@ -1,0 +1,57 @@
+// The ports of the agent's loop. Clock, random bytes, network and disk are arguments, so that a
+// simulation runs this very loop; the real ones are in `agent/adapters`.
+
+import type { Crypto, Signer } from '../shared/crypto.ts';
+import type { Digest } from '../shared/digest.ts';
+
+/** Where commits come from: a directory now, etcd next. */
+export interface CommitSource {
+  /**
+   * Commits from version `from` on, oldest first and without a hole, as found: unverified, possibly
+   * not even JSON (null). Rejects with SourceError when the source cannot be read.
+   */
+  read(from: bigint): Promise<SourceRead>;
+}
+
+export interface SourceRead {
+  readonly commits: readonly unknown[];
+  /** Commit index of a version: the etcd revision of its transaction (or the version itself). */
+  commitIndex(version: bigint): bigint;
+  /** Raft term, 0 without one. */
+  readonly term: bigint;
+}
+
+export class SourceError extends Error {
+  override readonly name = 'SourceError';
+  readonly code = 'source-unreadable';
+}
+
+/** What an agent must never forget (C10): written to disk before the attestation is sent. */
+export interface Kept {
+  readonly seq: bigint;
+  readonly generation: bigint;
+  readonly version: bigint;
+  /** Digest of the envelope attested for `version`; null for version 0. */
+  readonly envelope: Digest | null;
+}
+
+export interface Keep {
+  /** What was kept, or null for a new agent. Rejects when it cannot be read: never a new start. */
+  load(): Promise<Kept | null>;
+  /** Resolves when it will survive a loss of power. */
+  save(kept: Kept): Promise<void>;
+}
+
+/** Hands a delta to an edge's ingest or to a peer and returns the answer's text. */
+export type Push = (url: string, delta: string) => Promise<string>;
+
+export interface AgentPorts {
+  readonly nowMs: () => number;
+  readonly crypto: Crypto;
+  readonly signer: Signer;
+  readonly source: CommitSource;
+  readonly keep: Keep;
+  readonly push: Push;
+  /** One line of the log; `alarm` is set when a person should look. */
+  readonly log: (line: { readonly alarm?: string; readonly [field: string]: unknown }) => void;
+}

@@ -1,0 +1,54 @@
+// The only reader of `cf` and of request headers (S1). What Cloudflare does not say, or says as
+// unknown, is absent, so that a rule which needs it sees doubt and not a default.
+
+import {
+  clientNetwork,
+  type Facts,
+  factsSchema,
+  normalisePath,
+} from '../../shared/admission/facts.ts';
+import type { SteeringCode } from '../../shared/steering/refusal.ts';
+
+// Cloudflare's codes for "unknown" and for Tor exits: neither is a country.
+const NO_COUNTRY: ReadonlySet<string> = new Set(['XX', 'T1']);
+
+export interface ReadFacts {
+  readonly kind: 'facts';
+  readonly facts: Facts;
+  readonly continent: string | undefined;
+}
+
+/** Facts of `request`, or the code of what is malformed about it. */
+export function readFacts(request: Request): ReadFacts | { kind: 'malformed'; code: SteeringCode } {
+  const url = new URL(request.url);
+  const path = normalisePath(url.pathname);
+  if (path === null) return { kind: 'malformed', code: 'path-malformed' };
+  const cf = (request.cf ?? {}) as Readonly<Record<string, unknown>>;
+  const country = text(cf['country']);
+  const colo = text(cf['colo'])?.toLowerCase();
+  const at = coordinates(cf);
+  const parsed = factsSchema.safeParse({
+    host: url.hostname.toLowerCase(),
+    method: request.method,
+    path,
+    upgrade: request.headers.has('upgrade'),
+    client: clientNetwork(request.headers.get('cf-connecting-ip') ?? ''),
+    ...(country === undefined || NO_COUNTRY.has(country) ? {} : { country }),
+    ...(colo === undefined ? {} : { colo }),
+    ...(at === null ? {} : { at }),
+  });
+  if (!parsed.success) return { kind: 'malformed', code: 'request-malformed' };
+  return { kind: 'facts', facts: parsed.data, continent: text(cf['continent']) };
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** Both coordinates, or none: half a place is no place. */
+function coordinates(cf: Readonly<Record<string, unknown>>): readonly [number, number] | null {
+  const latitude = Number(text(cf['latitude']) ?? Number.NaN);
+  const longitude = Number(text(cf['longitude']) ?? Number.NaN);
+  const valid = Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180;
+  return valid ? [latitude, longitude] : null;
+}

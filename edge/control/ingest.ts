@@ -1,0 +1,70 @@
+// The ingest (E1): the one way in for state. The sender is checked BEFORE a store is touched, so a
+// stranger costs one verification and wakes no object. Then the very bytes go to every store, each of
+// which judges them for itself; a slow or broken store delays nobody beyond its timeout.
+
+import { canonical, parseJson } from '../../shared/canonical.ts';
+import { type StoreAnswer, storeAnswerSchema } from '../../shared/control/answer.ts';
+import { openDelta } from '../../shared/control/delta.ts';
+import type { ControlCode } from '../../shared/control/refusal.ts';
+import { DELTA_BYTES_MAX, STORE_TIMEOUT_MS } from '../../shared/limits.ts';
+import type { EdgePorts, StorePort } from '../env.ts';
+import { refresh } from './refresh.ts';
+import type { View } from './view.ts';
+
+export async function ingest(
+  request: Request,
+  view: View,
+  ports: EdgePorts,
+  colo?: string,
+): Promise<Response> {
+  const body = await readBody(request);
+  if (body === null) return refusal('too-large', 413);
+  const delta = await openDelta(body, view.trust, ports.crypto);
+  if (delta.kind === 'refused') {
+    view.count(delta.code);
+    return refusal(delta.code, 403);
+  }
+  const stores = await Promise.all(ports.stores.map((store) => offer(store, body, ports)));
+  await refresh(view, ports, colo);
+  return json(200, { stores, edge: view.status(ports.nowMs()) });
+}
+
+async function offer(store: StorePort, body: string, ports: EdgePorts): Promise<StoreAnswer> {
+  const failed = (code: ControlCode) => ({ id: store.id, floor: null, refused: [], code });
+  let answered: string;
+  try {
+    const late = ports.timeout(STORE_TIMEOUT_MS, 'store-timeout');
+    answered = await Promise.race([store.ingest(body), late]);
+  } catch (error) {
+    const late = error instanceof Error && error.message === 'store-timeout';
+    return failed(late ? 'store-timeout' : 'store-failed');
+  }
+  const answer = storeAnswerSchema.safeParse(parseJson(answered)?.value);
+  return answer.success ? answer.data : failed('store-failed');
+}
+
+/** The body as text, or null beyond the bound; a declared length is not believed. */
+async function readBody(request: Request): Promise<string | null> {
+  const declared = Number(request.headers.get('content-length') ?? 0);
+  if (declared > DELTA_BYTES_MAX || request.body === null) return declared > 0 ? null : '';
+  const decoder = new TextDecoder();
+  let text = '';
+  let bytes = 0;
+  for await (const chunk of request.body as ReadableStream<Uint8Array>) {
+    bytes += chunk.length;
+    if (bytes > DELTA_BYTES_MAX) return null;
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+function refusal(code: ControlCode, status: number): Response {
+  return json(status, { code });
+}
+
+function json(status: number, body: unknown): Response {
+  return new Response(canonical(body), {
+    status,
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+  });
+}

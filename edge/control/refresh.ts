@@ -1,0 +1,105 @@
+// How state comes to an isolate: the location's cache, then the stores in order (E1). Whatever is
+// handed over is verified by the view; a source that hands over something else is counted and the
+// next one is asked, so one poisoned cache or lying store costs a round trip and nothing more.
+
+import type { TenantLookup } from '../../shared/admission/tenant.ts';
+import type { Refusal } from '../../shared/control/refusal.ts';
+import type { Digest } from '../../shared/digest.ts';
+import {
+  HEAD_CACHE_S,
+  LOOKUP_FETCHES_MAX,
+  NODE_CACHE_S,
+  SOFT_AGE_MS,
+  STORE_TIMEOUT_MS,
+} from '../../shared/limits.ts';
+import type { EdgePorts } from '../env.ts';
+import { inTableOrder } from './stores.ts';
+import type { Standing, View } from './view.ts';
+
+const HEAD_KEY = 'head';
+
+/** Brings `view` up to what this location can know now. Never rejects. */
+export async function refresh(view: View, ports: EdgePorts, colo?: string): Promise<void> {
+  const cached = await quietly(ports.cache.get(HEAD_KEY));
+  const adopted = cached !== null && (await view.adopt(cached, ports.nowMs()));
+  if (!adopted || view.ageMs(ports.nowMs()) > SOFT_AGE_MS) {
+    await refreshFromStores(view, ports, colo);
+  }
+  const global = view.missingGlobal;
+  if (global !== null) {
+    await loadPiece(view, ports, colo, global, (text) => view.takeGlobal(text, global));
+  }
+}
+
+/** The tenant of `host`, fetching the nodes on the way; null when they cannot be had. */
+export async function findTenant(
+  view: View,
+  standing: Standing,
+  host: string,
+  ports: EdgePorts,
+  colo?: string,
+): Promise<Exclude<TenantLookup, { kind: 'missing' }> | null> {
+  for (let fetches = 0; fetches <= LOOKUP_FETCHES_MAX; fetches++) {
+    const found = view.lookUp(host, standing);
+    if (found.kind !== 'missing') return found;
+    const { map, digest } = found;
+    const loaded = await loadPiece(view, ports, colo, digest, (text) => {
+      return view.takeNode(text, map, digest);
+    });
+    if (!loaded) return null;
+  }
+  return null;
+}
+
+async function refreshFromStores(view: View, ports: EdgePorts, colo?: string): Promise<void> {
+  for (const store of ordered(view, ports, colo)) {
+    const head = await quietly(bounded(store.head(), ports, store.id));
+    if (head === null) view.count('store-timeout');
+    else if (await view.adopt(head, ports.nowMs())) {
+      ports.background(quietly(ports.cache.put(HEAD_KEY, head, HEAD_CACHE_S)));
+      if (view.missingGlobal !== null || view.standing !== null) return;
+    }
+  }
+}
+
+async function loadPiece(
+  view: View,
+  ports: EdgePorts,
+  colo: string | undefined,
+  digest: Digest,
+  take: (text: string) => Refusal | null,
+): Promise<boolean> {
+  const key = `piece/${digest}`;
+  const cached = await quietly(ports.cache.get(key));
+  if (cached !== null && accept(view, take(cached))) return true;
+  for (const store of ordered(view, ports, colo)) {
+    const text = await quietly(bounded(store.piece(digest), ports, store.id));
+    if (text === null || !accept(view, take(text))) continue;
+    ports.background(quietly(ports.cache.put(key, text, NODE_CACHE_S)));
+    return true;
+  }
+  return false;
+}
+
+function accept(view: View, fault: Refusal | null): boolean {
+  if (fault !== null) view.count(fault.code);
+  return fault === null;
+}
+
+function ordered(view: View, ports: EdgePorts, colo: string | undefined) {
+  const table = view.standing?.global.stores;
+  return table === undefined ? ports.stores : inTableOrder(ports.stores, table, colo);
+}
+
+function bounded<T>(work: Promise<T>, ports: EdgePorts, what: string): Promise<T> {
+  return Promise.race([work, ports.timeout(STORE_TIMEOUT_MS, `store ${what}`)]);
+}
+
+/** A source that fails is a source without an answer. */
+async function quietly<T>(work: Promise<T>): Promise<T | null> {
+  try {
+    return await work;
+  } catch {
+    return null;
+  }
+}

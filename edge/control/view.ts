@@ -1,0 +1,153 @@
+// What one isolate holds: a mirror of the head, the global part of the active version, and a bounded
+// set of map nodes (E4). Memory only; losing it costs a fetch. Nothing enters unverified, so the
+// request path reads it without a check (E2).
+
+import type { TenantLookup } from '../../shared/admission/tenant.ts';
+import { lookUpTenant } from '../../shared/admission/tenant.ts';
+import { parseCanonical, utf8 } from '../../shared/canonical.ts';
+import type { EdgeStatus } from '../../shared/control/answer.ts';
+import { compareVersions, type Link } from '../../shared/control/chain.ts';
+import { adoptHead, emptyMirror, type Mirror } from '../../shared/control/head.ts';
+import { type MapName, type MapNode, readNode } from '../../shared/control/merkle-map.ts';
+import { type Global, globalSchema } from '../../shared/control/record.ts';
+import { type Refusal, refuse } from '../../shared/control/refusal.ts';
+import type { Trust } from '../../shared/control/trust.ts';
+import type { Crypto } from '../../shared/crypto.ts';
+import { type Digest, digestBytes } from '../../shared/digest.ts';
+import type { Verdict } from '../../shared/health/verdict.ts';
+import { ISOLATE_NODES_MAX, REFRESH_MARK_MS } from '../../shared/limits.ts';
+import { type Basis, basisOf, verdictsOf } from '../../shared/steering/scene.ts';
+
+/** What decisions are made on: an active version whose global part is loaded. */
+export interface Standing {
+  readonly link: Link;
+  readonly global: Global;
+}
+
+export class View {
+  readonly #crypto: Crypto;
+  readonly #nodes = new Map<Digest, MapNode>();
+  readonly #refused = new Map<string, number>();
+  #mirror: Mirror;
+  #standing: Standing | null = null;
+  #markedUntilMs = 0;
+
+  constructor(trust: Trust, crypto: Crypto) {
+    this.#mirror = emptyMirror(trust);
+    this.#crypto = crypto;
+  }
+
+  get trust(): Trust {
+    return this.#mirror.trust;
+  }
+
+  get standing(): Standing | null {
+    return this.#standing;
+  }
+
+  /** Digest of the global part that the active version needs and this isolate lacks, or null. */
+  get missingGlobal(): Digest | null {
+    const { active } = this.#mirror;
+    return active === null || active === this.#standing?.link ? null : active.manifest.global;
+  }
+
+  /** Milliseconds since a threshold last supported what is active. */
+  ageMs(nowMs: number): number {
+    return Math.max(0, nowMs - this.#mirror.freshAtMs);
+  }
+
+  /** Takes a head that a cache or a store gave. False: refused, counted, nothing changed. */
+  async adopt(head: string, nowMs: number): Promise<boolean> {
+    const adopted = await adoptHead(this.#mirror, head, nowMs, this.#crypto);
+    if (adopted.kind === 'refused') {
+      this.count(adopted.code);
+      return false;
+    }
+    for (const { code } of adopted.refused) this.count(code);
+    // Another request may have adopted a newer head while this one verified: never go back.
+    if (!isOlder(adopted.mirror, this.#mirror)) this.#mirror = adopted.mirror;
+    this.#stand();
+    return true;
+  }
+
+  /** Takes the global part asked for by `digest`. Refusals: digest, malformed. */
+  takeGlobal(text: string, digest: Digest): Refusal | null {
+    const bytes = utf8(text);
+    if (digestBytes(bytes, this.#crypto) !== digest) return refuse('digest', 'global part');
+    const parsed = globalSchema.safeParse(parseCanonical(bytes)?.value);
+    if (!parsed.success) return refuse('malformed', 'global part');
+    const { active } = this.#mirror;
+    if (active?.manifest.global === digest) this.#standing = { link: active, global: parsed.data };
+    return null;
+  }
+
+  /** Takes a map node asked for by `digest`. Refusals: digest, malformed. */
+  takeNode(text: string, map: MapName, digest: Digest): Refusal | null {
+    const node = readNode(utf8(text), digest, map, this.#crypto);
+    if ('code' in node) return node;
+    if (this.#nodes.size >= ISOLATE_NODES_MAX) {
+      for (const oldest of this.#nodes.keys()) {
+        this.#nodes.delete(oldest);
+        break;
+      }
+    }
+    this.#nodes.set(digest, node);
+    return null;
+  }
+
+  lookUp(host: string, { link }: Standing): TenantLookup {
+    return lookUpTenant(host, link.manifest, (digest) => this.#recall(digest), this.#crypto);
+  }
+
+  basis({ link }: Standing, nowMs: number): Basis {
+    return basisOf(link, { ...this.#mirror, nowMs });
+  }
+
+  verdicts({ global }: Standing, nowMs: number): Readonly<Record<string, Verdict>> {
+    return verdictsOf(global, { ...this.#mirror, nowMs });
+  }
+
+  /** Marks a background refresh; false when another one's mark still holds (E3). */
+  mark(nowMs: number): boolean {
+    if (nowMs < this.#markedUntilMs) return false;
+    this.#markedUntilMs = nowMs + REFRESH_MARK_MS;
+    return true;
+  }
+
+  count(code: string): void {
+    this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
+  }
+
+  status(nowMs: number): EdgeStatus {
+    const standing = this.#standing;
+    const counters = Object.fromEntries(this.#refused);
+    if (standing === null) return { version: null, ageMs: null, verdicts: {}, counters };
+    const verdicts = this.verdicts(standing, nowMs);
+    return { version: standing.link.version, ageMs: this.ageMs(nowMs), verdicts, counters };
+  }
+
+  /** Stands on the active version at once when its global part is the one already held. */
+  #stand(): void {
+    const { active } = this.#mirror;
+    const held = this.#standing;
+    if (active === null || held === null || active === held.link) return;
+    if (active.manifest.global === held.link.manifest.global) {
+      this.#standing = { link: active, global: held.global };
+    }
+  }
+
+  /** Least recently used goes first: a read moves a node to the end. */
+  #recall(digest: Digest): MapNode | undefined {
+    const node = this.#nodes.get(digest);
+    if (node !== undefined) {
+      this.#nodes.delete(digest);
+      this.#nodes.set(digest, node);
+    }
+    return node;
+  }
+}
+
+function isOlder(next: Mirror, held: Mirror): boolean {
+  if (held.active === null) return false;
+  return next.active === null || compareVersions(next.active, held.active) < 0;
+}

@@ -1,0 +1,104 @@
+// One request, from facts to answer: read facts, make sure of verified state, decide, then forward or
+// refuse. The state may be loaded on the way; the decision itself waits for nothing.
+
+import type { Facts } from '../../shared/admission/facts.ts';
+import { COLD_BUDGET_MS, SOFT_AGE_MS } from '../../shared/limits.ts';
+import { type Decision, decide } from '../../shared/steering/decide.ts';
+import { recordOf } from '../../shared/steering/explain.ts';
+import type { SteeringCode } from '../../shared/steering/refusal.ts';
+import type { Scene } from '../../shared/steering/scene.ts';
+import { readFacts } from '../admission/facts.ts';
+import { findTenant, refresh } from '../control/refresh.ts';
+import type { View } from '../control/view.ts';
+import type { EdgePorts } from '../env.ts';
+import { answerRefusal } from './answer.ts';
+import { forward } from './forward.ts';
+
+const DECISION_ID_BYTES = 16;
+
+export async function handle(request: Request, view: View, ports: EdgePorts): Promise<Response> {
+  const id = ports.random(DECISION_ID_BYTES).toHex();
+  const refused = (code: SteeringCode) => {
+    view.count(code);
+    return answerRefusal(code, id, ports.random(1)[0] ?? 0);
+  };
+  const read = readFacts(request);
+  if (read.kind === 'malformed') return refused(read.code);
+  const { facts } = read;
+  refreshWhenSoft(view, ports, facts.colo);
+  const decided = await decideWith(view, facts, ports);
+  if (decided === null) return refused('no-state');
+  const { scene, decision } = decided;
+  log(id, facts, scene, decision, ports);
+  const { outcome, admission, basis } = decision;
+  if (outcome.kind === 'refuse' || admission === null) {
+    return refused(outcome.kind === 'refuse' ? outcome.code : 'residency');
+  }
+  try {
+    return await forward(request, { id, facts, outcome, admission, basis }, ports);
+  } catch (error) {
+    ports.log({ kind: 'gateway', id, region: outcome.region, error: String(error) });
+    return refused('gateway-unreachable');
+  }
+}
+
+interface Decided {
+  readonly scene: Scene;
+  readonly decision: Decision;
+}
+
+/** Decides on what is held; where that is nothing, or too old, waits once for newer state (E3). */
+async function decideWith(view: View, facts: Facts, ports: EdgePorts): Promise<Decided | null> {
+  const first = await attempt(view, facts, ports);
+  const { outcome } = first?.decision ?? {};
+  const expired = outcome?.kind === 'refuse' && outcome.code === 'state-expired';
+  if (first !== null && !expired) return first;
+  await within(COLD_BUDGET_MS, refresh(view, ports, facts.colo), ports);
+  return attempt(view, facts, ports);
+}
+
+async function attempt(view: View, facts: Facts, ports: EdgePorts): Promise<Decided | null> {
+  const { standing } = view;
+  if (standing === null) return null;
+  const tenant = await findTenant(view, standing, facts.host, ports, facts.colo);
+  if (tenant === null) return null;
+  const nowMs = ports.nowMs();
+  const scene: Scene = {
+    basis: view.basis(standing, nowMs),
+    global: standing.global,
+    tenant,
+    verdicts: view.verdicts(standing, nowMs),
+    ageMs: view.ageMs(nowMs),
+  };
+  return { scene, decision: decide(facts, scene) };
+}
+
+/** In the background, one at a time: no request waits for another's refresh (E3). */
+function refreshWhenSoft(view: View, ports: EdgePorts, colo: string | undefined): void {
+  const nowMs = ports.nowMs();
+  const held = view.standing !== null;
+  if (held && view.ageMs(nowMs) > SOFT_AGE_MS && view.mark(nowMs)) {
+    ports.background(refresh(view, ports, colo));
+  }
+}
+
+async function within(ms: number, work: Promise<void>, ports: EdgePorts): Promise<void> {
+  try {
+    await Promise.race([work, ports.timeout(ms, 'cold')]);
+  } catch {
+    // The caller looks at what the view has by now.
+  }
+}
+
+function log(
+  id: string,
+  facts: Facts,
+  scene: Scene,
+  decision: Decision,
+  { log: write, logDecisions }: EdgePorts,
+): void {
+  const forwarded = decision.outcome.kind === 'forward';
+  if (logDecisions === 'all' || (logDecisions === 'refused' && !forwarded)) {
+    write(recordOf(id, facts, scene, decision));
+  }
+}

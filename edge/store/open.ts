@@ -1,0 +1,63 @@
+// Reading a store's rows back (after eviction, a deploy, a restart). Rows are believed no more than
+// the network: authors, digests and the chain are checked again (E2). Damage is not repaired in
+// place: the store starts again from nothing but its floor, and agents send what it lacks.
+
+import { parseCanonical, parseJson, utf8 } from '../../shared/canonical.ts';
+import { append, type Link, linkOf } from '../../shared/control/chain.ts';
+import { envelopeKind } from '../../shared/control/envelope.ts';
+import { emptyHolder, type Holder, verifyCommit } from '../../shared/control/holder.ts';
+import { decodeJws } from '../../shared/control/jws.ts';
+import { readManifest } from '../../shared/control/manifest.ts';
+import { globalSchema } from '../../shared/control/record.ts';
+import { isRefusal, type Refusal, refuse } from '../../shared/control/refusal.ts';
+import type { Trust } from '../../shared/control/trust.ts';
+import { usageSchema } from '../../shared/control/usage.ts';
+import type { Crypto } from '../../shared/crypto.ts';
+import { type Digest, digestBytes } from '../../shared/digest.ts';
+import type { CommitRow, Rows } from './rows.ts';
+
+/** The holder that the rows amount to, or what is wrong with them. */
+export async function openHolder(
+  rows: Rows,
+  trust: Trust,
+  crypto: Crypto,
+): Promise<{ readonly kind: 'opened'; readonly holder: Holder } | Refusal> {
+  const { holder: empty, writes } = emptyHolder(trust, crypto);
+  let holder = empty;
+  for (const row of rows.commits()) {
+    const link = await readLink(row, holder, crypto);
+    if ('code' in link) return link;
+    holder = { ...holder, chain: append(holder.chain, link) };
+  }
+  const head = holder.chain.at(-1);
+  if (head === undefined) {
+    rows.reset(writes);
+    return { kind: 'opened', holder };
+  }
+  const global = globalSchema.safeParse(readPiece(rows, head.manifest.global, crypto));
+  const usage = usageSchema.safeParse(readPiece(rows, head.manifest.usage, crypto));
+  if (!global.success || !usage.success) return refuse('digest', 'the global part is damaged');
+  const { manifest, manifestDigest, digest: envelope } = head;
+  const state = { manifest, manifestDigest, envelope, global: global.data, usage: usage.data };
+  return { kind: 'opened', holder: { ...holder, state } };
+}
+
+async function readLink(row: CommitRow, holder: Holder, crypto: Crypto): Promise<Link | Refusal> {
+  const decoded = decodeJws(parseJson(row.jws)?.value, envelopeKind, crypto);
+  if (!('claimed' in decoded)) return decoded;
+  const { cluster, version, previous, manifest } = decoded.claimed;
+  const before = holder.chain.at(-1);
+  if (cluster !== holder.trust.cluster) return refuse('cluster', cluster);
+  if (before !== undefined && version !== before.version + 1n) return refuse('gap', `${version}`);
+  if (before !== undefined && previous !== before.digest) return refuse('previous', `${version}`);
+  const envelope = await verifyCommit(decoded, holder.trust, crypto);
+  if ('code' in envelope) return envelope;
+  const read = readManifest(utf8(row.manifest), manifest, crypto);
+  return isRefusal(read) ? read : linkOf(envelope, read);
+}
+
+function readPiece(rows: Rows, digest: Digest, crypto: Crypto): unknown {
+  const text = rows.piece(digest);
+  if (text === null || digestBytes(utf8(text), crypto) !== digest) return undefined;
+  return parseCanonical(utf8(text))?.value;
+}

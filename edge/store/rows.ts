@@ -1,0 +1,106 @@
+// The rows of an edge store: commits, pieces by digest, the floor (E1, E5). Every write of one commit
+// is one transaction. Pieces that a commit replaces stay for some hundred versions, because isolates
+// still walk from older roots.
+
+import { canonical } from '../../shared/canonical.ts';
+import type { Place } from '../../shared/control/answer.ts';
+import type { Admitted } from '../../shared/control/holder.ts';
+import type { Writes } from '../../shared/control/state.ts';
+import type { Digest } from '../../shared/digest.ts';
+import { CHAIN_LINKS_MAX, NODE_RETENTION_VERSIONS } from '../../shared/limits.ts';
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS commits (
+    version INTEGER PRIMARY KEY, jws TEXT NOT NULL, manifest TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS pieces (
+    digest TEXT PRIMARY KEY, text TEXT NOT NULL, retired INTEGER);
+  CREATE INDEX IF NOT EXISTS pieces_retired ON pieces (retired) WHERE retired IS NOT NULL;
+  CREATE TABLE IF NOT EXISTS floor (
+    one INTEGER PRIMARY KEY CHECK (one = 1), generation TEXT NOT NULL, version TEXT NOT NULL);
+`;
+
+export interface CommitRow {
+  readonly jws: string;
+  readonly manifest: string;
+}
+
+export class Rows {
+  readonly #storage: DurableObjectStorage;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    storage.sql.exec(SCHEMA);
+  }
+
+  /** Oldest first, the newest that a chain holds. */
+  commits(): readonly CommitRow[] {
+    return this.#storage.sql
+      .exec<{ jws: string; manifest: string }>(
+        'SELECT jws, manifest FROM (SELECT * FROM commits ORDER BY version DESC LIMIT ?) ORDER BY version',
+        CHAIN_LINKS_MAX,
+      )
+      .toArray();
+  }
+
+  piece(digest: string): string | null {
+    const [row] = this.#storage.sql
+      .exec<{ text: string }>('SELECT text FROM pieces WHERE digest = ?', digest)
+      .toArray();
+    return row?.text ?? null;
+  }
+
+  floor(): Place | null {
+    const [row] = this.#storage.sql
+      .exec<{ generation: string; version: string }>('SELECT generation, version FROM floor')
+      .toArray();
+    return row ? { generation: BigInt(row.generation), version: BigInt(row.version) } : null;
+  }
+
+  store({ link, writes }: Admitted): void {
+    const version = Number(link.version);
+    this.#storage.transactionSync(() => {
+      this.#put(writes, version);
+      this.#storage.sql.exec(
+        'INSERT INTO commits (version, jws, manifest) VALUES (?, ?, ?)',
+        version,
+        JSON.stringify(link.jws),
+        canonical(link.manifest),
+      );
+      this.#storage.sql.exec(
+        'DELETE FROM pieces WHERE retired <= ?',
+        version - NODE_RETENTION_VERSIONS,
+      );
+      this.#storage.sql.exec('DELETE FROM commits WHERE version <= ?', version - CHAIN_LINKS_MAX);
+    });
+  }
+
+  /** Everything but the floor goes; what remains is the state before the first commit. */
+  reset(genesis: Writes): void {
+    this.#storage.transactionSync(() => {
+      this.#storage.sql.exec('DELETE FROM commits');
+      this.#storage.sql.exec('DELETE FROM pieces');
+      this.#put(genesis, 0);
+    });
+  }
+
+  raiseFloor({ generation, version }: Place): void {
+    this.#storage.sql.exec(
+      'INSERT OR REPLACE INTO floor (one, generation, version) VALUES (1, ?, ?)',
+      generation.toString(),
+      version.toString(),
+    );
+  }
+
+  #put({ pieces, retired }: Writes, version: number): void {
+    for (const [digest, text] of pieces) {
+      this.#storage.sql.exec(
+        'INSERT OR REPLACE INTO pieces (digest, text, retired) VALUES (?, ?, NULL)',
+        digest satisfies Digest,
+        text,
+      );
+    }
+    for (const digest of retired) {
+      this.#storage.sql.exec('UPDATE pieces SET retired = ? WHERE digest = ?', version, digest);
+    }
+  }
+}

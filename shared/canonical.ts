@@ -1,0 +1,90 @@
+// One value, one byte string: RFC 8785 JSON. Digests and signatures are over these bytes, so every
+// party must compute the same. 64-bit numbers are `bigint` in memory and decimal strings on the wire
+// (RFC 8785 has doubles only); this file is where the one becomes the other.
+
+import serialize from 'canonicalize';
+import { assert } from './assert.ts';
+import { NESTING_MAX } from './limits.ts';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** RFC 8785 text of a JSON value whose 64-bit numbers are bigints. */
+export function canonical(value: unknown): string {
+  const text = serialize(toWire(value));
+  assert(text !== undefined, 'a document is a JSON value');
+  return text;
+}
+
+export function canonicalBytes(value: unknown): Uint8Array<ArrayBuffer> {
+  return encoder.encode(canonical(value));
+}
+
+/** The wire form: bigints become decimal strings, absent members stay absent. */
+export function toWire(value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  if (Array.isArray(value)) return value.map(toWire);
+  if (value === null || typeof value !== 'object') return value;
+  const wire: Record<string, unknown> = {};
+  for (const [key, member] of Object.entries(value)) {
+    if (member !== undefined) wire[key] = toWire(member);
+  }
+  return wire;
+}
+
+/**
+ * The JSON value of `bytes`, or null when they are not exactly its canonical form: not UTF-8, not
+ * JSON, duplicate members, other spacing or order, a lone surrogate.
+ */
+export function parseCanonical(bytes: Uint8Array): { readonly value: unknown } | null {
+  try {
+    const text = decoder.decode(bytes);
+    if (nesting(text) > NESTING_MAX) return null;
+    const value: unknown = JSON.parse(text);
+    return serialize(value) === text ? { value } : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The JSON value of text that need not be canonical (a container whose inner parts are); null when it is not
+ * JSON, is nested too deep or has no canonical form.
+ */
+export function parseJson(text: string): { readonly value: unknown } | null {
+  try {
+    if (nesting(text) > NESTING_MAX) return null;
+    const value: unknown = JSON.parse(text);
+    // A lone surrogate passes JSON.parse; digests of it would differ between parties.
+    serialize(value);
+    return { value };
+  } catch {
+    return null;
+  }
+}
+
+/** Depth of brackets outside strings: recursion over a document is bounded by it. */
+function nesting(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (quoted) {
+      if (char === '\\') i++;
+      else if (char === '"') quoted = false;
+    } else if (char === '"') quoted = true;
+    else if (char === '[' || char === '{') deepest = Math.max(deepest, ++depth);
+    else if (char === ']' || char === '}') depth--;
+  }
+  return deepest;
+}
+
+export function utf8(text: string): Uint8Array<ArrayBuffer> {
+  return encoder.encode(text);
+}
+
+/** Length in bytes of the UTF-8 form. */
+export function utf8Length(text: string): number {
+  return encoder.encode(text).length;
+}

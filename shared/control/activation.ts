@@ -1,0 +1,77 @@
+// Which version is active: the newest that a threshold of sites stands behind, counted as a Raft
+// leader counts its commit index (C10). Sorted from high to low, the threshold-th site's version is
+// one that this many sites have reached. No single site can move it, forwards or back (I16).
+
+import { type Attestation, type AttestationBook, validBySite } from './attestation.ts';
+import { type Chain, compareVersions, type Link, linkAt, newest } from './chain.ts';
+import type { Trust } from './trust.ts';
+
+export interface Evidence {
+  readonly chain: Chain;
+  readonly book: AttestationBook;
+  readonly trust: Trust;
+  readonly nowMs: number;
+}
+
+/** The active link by the evidence at `nowMs` alone, or null when no threshold names a held one. */
+export function activeLink({ chain, book, trust, nowMs }: Evidence): Link | null {
+  const reached: Link[] = [];
+  for (const attestations of validBySite(book, trust, nowMs).values()) {
+    const link = highest(attestations, chain);
+    if (link !== null) reached.push(link);
+  }
+  reached.sort((a, b) => compareVersions(b, a));
+  return reached[trust.threshold - 1] ?? null;
+}
+
+/**
+ * When `link` was last supported: the threshold-th newest issuedAt of sites that name it or a later
+ * link of the chain, in ms; null below the threshold. A site that names a version that is not held
+ * supports nothing here, so an isolate that misses commits grows old instead of going on (E3).
+ * `frozen` words support only the newest link held: behind a valid later commit they renew nothing.
+ */
+export function supportedAtMs(link: Link, { chain, book, trust, nowMs }: Evidence): number | null {
+  const head = newest(chain);
+  const issued: number[] = [];
+  for (const attestations of validBySite(book, trust, nowMs).values()) {
+    const times = attestations
+      .filter((attestation) => {
+        const named = namedLink(attestation, chain);
+        if (named === null || compareVersions(named, link) < 0) return false;
+        return attestation.mode === 'live' || named === head;
+      })
+      .map(({ issuedAt }) => issuedAt);
+    if (times.length > 0) issued.push(Math.max(...times));
+  }
+  issued.sort((a, b) => b - a);
+  return issued[trust.threshold - 1] ?? null;
+}
+
+/**
+ * The commit index that a threshold of sites reports for `link`: the smallest value named by most
+ * sites would need no threshold, so a value counts only when that many sites name the same one.
+ */
+export function attestedCommitIndex(link: Link, evidence: Evidence): bigint | null {
+  const { book, trust, nowMs } = evidence;
+  const votes = new Map<bigint, number>();
+  for (const attestations of validBySite(book, trust, nowMs).values()) {
+    const own = attestations.find(({ envelope }) => envelope === link.digest);
+    if (own !== undefined) votes.set(own.commitIndex, (votes.get(own.commitIndex) ?? 0) + 1);
+  }
+  for (const [index, count] of votes) if (count >= trust.threshold) return index;
+  return null;
+}
+
+function highest(attestations: readonly Attestation[], chain: Chain): Link | null {
+  let best: Link | null = null;
+  for (const attestation of attestations) {
+    const link = namedLink(attestation, chain);
+    if (link !== null && (best === null || compareVersions(best, link) < 0)) best = link;
+  }
+  return best;
+}
+
+function namedLink({ generation, version, envelope }: Attestation, chain: Chain): Link | null {
+  const link = linkAt(chain, generation, version);
+  return link?.digest === envelope ? link : null;
+}

@@ -1,0 +1,66 @@
+// What a receiver of deltas answers (INTERFACES, "Ingest"): where it stands and what it refused. A
+// sender uses it to know what to send next, and to show it; it never changes what is true.
+
+import * as z from 'zod/mini';
+import { counterSchema } from '../schema.ts';
+import { compareVersions } from './chain.ts';
+import type { Holder } from './holder.ts';
+import type { Refusal } from './refusal.ts';
+
+const placeSchema = z.object({ generation: counterSchema, version: counterSchema });
+
+export type Place = z.infer<typeof placeSchema>;
+
+/** Refusals named in one answer; a flood of bad input must not grow the answer. */
+export const REFUSALS_ANSWERED_MAX = 16;
+
+export const storeAnswerSchema = z.object({
+  id: z.string(),
+  /** Newest commit held, 0 for none; absent when the store did not answer. */
+  head: z.exactOptional(placeSchema),
+  /** Newest version that was ever active there; null before the first. */
+  floor: z.nullable(placeSchema),
+  /** Codes of what this delta carried and the store refused. */
+  refused: z.array(z.string()),
+  /** Why the store as a whole did not take the delta. */
+  code: z.exactOptional(z.string()),
+});
+
+export type StoreAnswer = z.infer<typeof storeAnswerSchema>;
+
+export const edgeStatusSchema = z.object({
+  version: z.nullable(counterSchema),
+  ageMs: z.nullable(z.number()),
+  verdicts: z.record(z.string(), z.string()),
+  counters: z.record(z.string(), z.number()),
+});
+
+export type EdgeStatus = z.infer<typeof edgeStatusSchema>;
+
+export const ingestAnswerSchema = z.object({
+  stores: z.array(storeAnswerSchema),
+  edge: edgeStatusSchema,
+});
+
+export type IngestAnswer = z.infer<typeof ingestAnswerSchema>;
+
+/** Where `holder` stands, in a store's or a peer's answer. */
+export function answerOf(id: string, holder: Holder, refused: readonly Refusal[]): StoreAnswer {
+  const { manifest } = holder.state;
+  return {
+    id,
+    head: placeOf(manifest),
+    floor: holder.active === null ? null : placeOf(holder.active),
+    refused: refused.slice(0, REFUSALS_ANSWERED_MAX).map(({ code }) => code),
+  };
+}
+
+export function placeOf({ generation, version }: Place): Place {
+  return { generation, version };
+}
+
+/** The lowest head among those that answered; null when none did. */
+export function lowestHead(answers: readonly StoreAnswer[]): Place | null {
+  const heads = answers.flatMap(({ head }) => (head === undefined ? [] : [head]));
+  return heads.sort(compareVersions)[0] ?? null;
+}

@@ -1,0 +1,58 @@
+// The envelope of a commit (C3): the change, its place in the chain, and the digest of the manifest
+// it leads to, signed by its author. The same bytes go to etcd (or a directory), to every agent and
+// to every edge, so no hop has to be believed.
+
+import * as z from 'zod/mini';
+import { COMMIT_BYTES_MAX, OPERATIONS_PER_COMMIT_MAX } from '../limits.ts';
+import { counterSchema, digestSchema, idSchema } from '../schema.ts';
+import type { DocumentKind } from './jws.ts';
+
+const KEY_LENGTH_MAX = 160;
+const REASON_LENGTH_MAX = 500;
+
+export const operationSchema = z.discriminatedUnion('op', [
+  z.strictObject({
+    op: z.literal('put'),
+    key: z.string().check(z.maxLength(KEY_LENGTH_MAX)),
+    value: z.unknown(),
+  }),
+  z.strictObject({
+    op: z.literal('delete'),
+    key: z.string().check(z.maxLength(KEY_LENGTH_MAX)),
+  }),
+]);
+
+export type Operation = z.infer<typeof operationSchema>;
+
+/** `normal`: one operator. `safety`: the safety threshold of distinct keys (C6). */
+export type ChangeClass = 'normal' | 'safety';
+
+export const envelopeSchema = z.strictObject({
+  kind: z.literal('commit'),
+  cluster: idSchema,
+  generation: counterSchema,
+  version: counterSchema,
+  /** Digest of the envelope before; null in version 1. */
+  previous: z.nullable(digestSchema),
+  lamport: counterSchema,
+  class: z.enum(['normal', 'safety']),
+  author: idSchema,
+  reason: z.string().check(z.minLength(1), z.maxLength(REASON_LENGTH_MAX)),
+  /** Chosen by the author; an ambiguous write is recognised by it. */
+  opId: z.string().check(z.regex(/^[A-Za-z0-9_-]{8,64}$/)),
+  operations: z
+    .array(operationSchema)
+    .check(z.minLength(1), z.maxLength(OPERATIONS_PER_COMMIT_MAX)),
+  /** Digest of the resulting manifest. */
+  manifest: digestSchema,
+  /** Signatures of approvers over the STEP (C3); none can be given yet. */
+  approvals: z.array(z.unknown()),
+});
+
+export type Envelope = z.infer<typeof envelopeSchema>;
+
+export const envelopeKind: DocumentKind<Envelope> = {
+  typ: 'portolan-commit+json',
+  maxBytes: COMMIT_BYTES_MAX,
+  schema: envelopeSchema,
+};

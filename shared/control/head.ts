@@ -1,0 +1,138 @@
+// The head: what a store hands to isolates. The newest commits with their manifests, and the
+// attestations that make one of them active. An isolate does not fold: it checks the author, the
+// chain, the manifests' digests and a threshold of sites, and loads pieces of state as it needs them
+// (C8). So a head is some kilobytes, whatever the number of tenants.
+
+import * as z from 'zod/mini';
+import { canonical, parseJson, toWire, utf8 } from '../canonical.ts';
+import type { Crypto } from '../crypto.ts';
+import { ATTESTATIONS_PER_DELTA_MAX, DELTA_BYTES_MAX, HEAD_COMMITS_MAX } from '../limits.ts';
+import { firstIssue } from '../schema.ts';
+import { EMPTY_BOOK, receiveAttestation } from './attestation.ts';
+import { type Chain, type Link, linkOf, newest } from './chain.ts';
+import { envelopeKind } from './envelope.ts';
+import { activated, type Holder, verifyAttestations, verifyCommit } from './holder.ts';
+import { decodeJws } from './jws.ts';
+import { readManifest } from './manifest.ts';
+import { type Refusal, refuse } from './refusal.ts';
+import type { Trust } from './trust.ts';
+
+/** What an isolate holds: a holder without the folded state. */
+export type Mirror = Omit<Holder, 'state'>;
+
+// Loose: the store may be one version ahead of the isolate's Worker (E1).
+const headSchema = z.looseObject({
+  v: z.int(),
+  commits: z
+    .array(z.looseObject({ jws: z.unknown(), manifest: z.unknown() }))
+    .check(z.maxLength(HEAD_COMMITS_MAX)),
+  attestations: z.array(z.unknown()).check(z.maxLength(ATTESTATIONS_PER_DELTA_MAX)),
+});
+
+export const HEAD_VERSION = 1;
+
+/** The head document of a full holder, as text. */
+export function writeHead({ chain, book }: Holder): string {
+  const commits = chain.slice(-HEAD_COMMITS_MAX).map(({ jws, manifest }) => ({
+    jws,
+    manifest: toWire(manifest),
+  }));
+  const attestations = [...book.latest.values()].map(({ signed }) => signed.jws);
+  return JSON.stringify({ v: HEAD_VERSION, commits, attestations });
+}
+
+export interface AdoptedHead {
+  readonly kind: 'adopted';
+  readonly mirror: Mirror;
+  /** Attestations that were not taken, for the counters. */
+  readonly refused: readonly Refusal[];
+}
+
+/**
+ * Verifies a head and takes what is new in it. Nothing of it is taken when any commit is refused:
+ * too-large, malformed, encoding, version-unsupported, cluster, key-unknown, signature, author,
+ * digest, rules, previous, gap, floor, equivocation.
+ */
+export async function adoptHead(
+  mirror: Mirror,
+  text: string,
+  nowMs: number,
+  crypto: Crypto,
+): Promise<AdoptedHead | Refusal> {
+  if (text.length > DELTA_BYTES_MAX) return refuse('too-large', `${text.length} characters`);
+  const parsed = headSchema.safeParse(parseJson(text)?.value);
+  if (!parsed.success) return refuse('malformed', firstIssue(parsed.error));
+  const { v, commits, attestations } = parsed.data;
+  if (v !== HEAD_VERSION) return refuse('version-unsupported', `head v ${v}`);
+  const links: Link[] = [];
+  for (const commit of commits) {
+    const link = await readLink(mirror, commit, crypto);
+    if ('code' in link) return link;
+    links.push(link);
+  }
+  const chain = joined(mirror, links);
+  if ('code' in chain) return chain;
+  const { trust } = mirror;
+  const { verified, refused } = await verifyAttestations(mirror.book, attestations, trust, crypto);
+  const notTaken = [...refused];
+  let { book } = mirror;
+  for (const signed of verified) {
+    const next = receiveAttestation(book, signed, trust, nowMs);
+    if ('code' in next) notTaken.push(next);
+    else book = next;
+  }
+  return {
+    kind: 'adopted',
+    mirror: activated({ ...mirror, chain, book }, nowMs),
+    refused: notTaken,
+  };
+}
+
+async function readLink(
+  mirror: Mirror,
+  { jws, manifest: wire }: { jws: unknown; manifest: unknown },
+  crypto: Crypto,
+): Promise<Link | Refusal> {
+  const { trust, chain } = mirror;
+  const decoded = decodeJws(jws, envelopeKind, crypto);
+  if (!('claimed' in decoded)) return decoded;
+  const { claimed, digest } = decoded;
+  const held = chain.find((link) => link.digest === digest);
+  if (held !== undefined) return held;
+  if (claimed.cluster !== trust.cluster) return refuse('cluster', claimed.cluster);
+  const envelope = await verifyCommit(decoded, trust, crypto);
+  if ('code' in envelope) return envelope;
+  if (trust.roles.get(envelope.kids[0] ?? '')?.name !== claimed.author) {
+    return refuse('author', `not signed by ${claimed.author}`);
+  }
+  const manifest = readManifest(utf8(canonical(wire ?? null)), claimed.manifest, crypto);
+  return 'code' in manifest ? manifest : linkOf(envelope, manifest);
+}
+
+/** The chain with `links`: what is active is fixed, what is beyond it follows the newest word. */
+function joined({ chain, active }: Mirror, links: readonly Link[]): Chain | Refusal {
+  for (const [i, link] of links.entries()) {
+    const before = links[i - 1];
+    if (before === undefined) continue;
+    if (link.version !== before.version + 1n) return refuse('gap', `${link.version}`);
+    if (link.previous !== before.digest) return refuse('previous', `${link.version}`);
+  }
+  const head = newest(links);
+  if (head === null || active === null) return head === null ? chain : links;
+  const later = head.generation === active.generation && head.version >= active.version;
+  // Attack: an old cache entry or store. Its attestations may still be news, its commits are not.
+  if (!later) return chain;
+  const same = links.find(({ version }) => version === active.version);
+  if (same !== undefined && same.digest !== active.digest) {
+    return refuse('equivocation', `another commit ${active.version} is active`);
+  }
+  const next = links.find(({ version }) => version === active.version + 1n);
+  if (next !== undefined && next.previous !== active.digest) {
+    return refuse('previous', `${next.version} does not follow what is active`);
+  }
+  return same === undefined && next !== undefined ? [active, ...links] : links;
+}
+
+export function emptyMirror(trust: Trust): Mirror {
+  return { trust, chain: [], book: EMPTY_BOOK, active: null, freshAtMs: 0 };
+}

@@ -1,0 +1,147 @@
+// The records of control state and the keys they live under (INTERFACES, "Records and operations").
+// Strict: a field this version does not know is refused, never dropped, because what a consumer
+// cannot judge it must halt at (C4).
+
+import * as z from 'zod/mini';
+import { HARD_AGE_S, HOSTS_PER_TENANT_MAX, SITES_MAX } from '../limits.ts';
+import { counterSchema, idSchema } from '../schema.ts';
+
+const HOST =
+  /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const HOST_LENGTH_MAX = 253;
+
+/** A host name in lower case, or a wildcard for one label: `*.acme.example`. */
+export const hostSchema = z
+  .string()
+  .check(z.maxLength(HOST_LENGTH_MAX), z.regex(HOST, 'a host name, or *. and a host name'));
+
+function sortedSet(values: readonly string[]): boolean {
+  return values.every((value, i) => i === 0 || (values[i - 1] ?? '') < value);
+}
+
+const SORTED = 'sorted, without duplicates';
+const idSet = z.array(idSchema).check(z.minLength(1), z.refine(sortedSet, SORTED));
+
+const latitude = z.number().check(z.gte(-90), z.lte(90));
+const longitude = z.number().check(z.gte(-180), z.lte(180));
+
+export const regionSiteSchema = z.strictObject({
+  region: z.literal(true),
+  /** Epochs of homes here are congruent to it modulo 64 (F1); never reused. */
+  slot: z.int().check(z.gte(1), z.lt(SITES_MAX)),
+  /** [latitude, longitude] in degrees. */
+  at: z.tuple([latitude, longitude]),
+  gateway: z.string().check(z.regex(/^https:\/\/[a-z0-9.:[\]-]+$/, 'https://host[:port], no path')),
+  /** Relative to the other regions, in any unit. */
+  capacity: z.int().check(z.gte(1), z.lte(1_000_000)),
+  zones: idSet,
+});
+
+export const siteSchema = z.discriminatedUnion('region', [
+  regionSiteSchema,
+  z.strictObject({ region: z.literal(false) }),
+]);
+
+const countrySchema = z.string().check(z.regex(/^[A-Z]{2}$/, 'two capital letters'));
+
+export const scopeSchema = z.strictObject({
+  regions: idSet,
+  /** Countries whose requests the edge may handle (S3). */
+  ingress: z.union([
+    z.literal('any'),
+    z.strictObject({
+      countries: z.array(countrySchema).check(z.minLength(1), z.refine(sortedSet, SORTED)),
+    }),
+  ]),
+});
+
+const ageS = (most: number) => z.int().check(z.gte(1), z.lte(most));
+
+export const policySchema = z.strictObject({
+  replicaReads: z.boolean(),
+  mode: z.literal('enforce'),
+  hardAgeS: z.strictObject({
+    write: ageS(HARD_AGE_S.write.max),
+    read: ageS(HARD_AGE_S.read.max),
+    revocation: ageS(HARD_AGE_S.revocation.max),
+  }),
+  slowStartS: z.int().check(z.gte(0), z.lte(600)),
+  /** Paths at or below one of these are of class `session`, whatever the method. */
+  sessionPaths: z.array(z.string().check(z.regex(/^\/[^?#]*$/, 'a path'))),
+});
+
+/** Measured round trips in ms from one Cloudflare location (colo) to regions. */
+export const latencySchema = z.record(idSchema, z.int().check(z.gte(0), z.lte(10_000)));
+
+/** First and second store of one Cloudflare location (E1), or of `otherwise`. */
+export const storesSchema = z.array(idSchema).check(z.minLength(1), z.maxLength(2));
+
+export const tenantSchema = z.strictObject({
+  hosts: z
+    .array(hostSchema)
+    .check(z.minLength(1), z.maxLength(HOSTS_PER_TENANT_MAX), z.refine(sortedSet, SORTED)),
+  scope: idSchema,
+  policy: idSchema,
+  /** 0 is shed last (S8). */
+  priority: z.int().check(z.gte(0), z.lte(9)),
+});
+
+export const placementSchema = z.strictObject({
+  home: idSchema,
+  epoch: counterSchema,
+  state: z.enum(['ACTIVE', 'DRAINING', 'FENCED', 'PROMOTING']),
+});
+
+/** All of `global/…`, one canonical document: `global/<kind>/<id>` is `global[kind][id]`. */
+export const globalSchema = z.strictObject({
+  sites: z.record(idSchema, siteSchema),
+  scopes: z.record(idSchema, scopeSchema),
+  policies: z.record(idSchema, policySchema),
+  latency: z.record(idSchema, latencySchema),
+  stores: z.record(idSchema, storesSchema),
+});
+
+/** One entry of the tenants' map. Without `tenant` it is retired; its placement stays (F1). */
+export const tenantEntrySchema = z.strictObject({
+  tenant: z.exactOptional(tenantSchema),
+  placement: placementSchema,
+});
+
+export type Site = z.infer<typeof siteSchema>;
+export type RegionSite = z.infer<typeof regionSiteSchema>;
+export type Scope = z.infer<typeof scopeSchema>;
+export type Policy = z.infer<typeof policySchema>;
+export type Tenant = z.infer<typeof tenantSchema>;
+export type Placement = z.infer<typeof placementSchema>;
+export type Global = z.infer<typeof globalSchema>;
+export type GlobalKind = keyof Global;
+export type TenantEntry = z.infer<typeof tenantEntrySchema>;
+
+export const EMPTY_GLOBAL: Global = {
+  sites: {},
+  scopes: {},
+  policies: {},
+  latency: {},
+  stores: {},
+};
+
+export const globalKinds = Object.keys(EMPTY_GLOBAL) as readonly GlobalKind[];
+
+export type RecordKey =
+  | { readonly kind: 'global'; readonly collection: GlobalKind; readonly id: string }
+  | { readonly kind: 'tenant'; readonly id: string }
+  | { readonly kind: 'placement'; readonly id: string };
+
+/** `global/<kind>/<id>`, `tenants/<id>/tenant`, `tenants/<id>/placement`; null for anything else. */
+export function parseKey(key: string): RecordKey | null {
+  const [root, second, third, ...rest] = key.split('/');
+  if (second === undefined || third === undefined || rest.length > 0) return null;
+  if (root === 'global') {
+    const collection = globalKinds.find((kind) => kind === second);
+    if (collection === undefined || !idSchema.safeParse(third).success) return null;
+    return { kind: 'global', collection, id: third };
+  }
+  if (root !== 'tenants' || !idSchema.safeParse(second).success) return null;
+  if (third === 'tenant') return { kind: 'tenant', id: second };
+  return third === 'placement' ? { kind: 'placement', id: second } : null;
+}

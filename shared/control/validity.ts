@@ -1,0 +1,151 @@
+// VALID (C4): a pure function of the state before, the envelope and the rules named in that state.
+// `judge` is what every receiver runs; `draft` is what an author runs to learn the manifest it must
+// sign. They share every step, so an author cannot draft what a receiver would refuse.
+
+import { canonical } from '../canonical.ts';
+import type { Hasher } from '../crypto.ts';
+import { type Digest, digestOf } from '../digest.ts';
+import type { Envelope, Operation } from './envelope.ts';
+import { type Folded, fold } from './fold.ts';
+import type { Verified } from './jws.ts';
+import { type Manifest, manifestDigest, RULES } from './manifest.ts';
+import type { MapNode, NodeSource } from './merkle-map.ts';
+import { updateMap } from './merkle-update.ts';
+import { isRefusal, type Refusal, refuse } from './refusal.ts';
+import { type ControlState, entryToWire, type Writes } from './state.ts';
+import type { Trust } from './trust.ts';
+
+export interface Accepted {
+  readonly kind: 'accepted';
+  readonly state: ControlState;
+  readonly writes: Writes;
+  readonly folded: Folded;
+}
+
+/** The state that `operations` lead to, not yet signed by anyone: `state.envelope` is null. */
+export function draft(
+  state: ControlState,
+  operations: readonly Operation[],
+  trust: Trust,
+  nodes: NodeSource,
+  hasher: Hasher,
+): Accepted | Refusal {
+  const folded = fold(state, operations, trust.sites, nodes, hasher);
+  if (isRefusal(folded)) return folded;
+  return advance(state, folded, nodes, hasher);
+}
+
+/**
+ * Judges the next commit. The signatures of `envelope` hold; everything else is checked here, in
+ * C9's order. Refusals: cluster, rules, generation, stale, gap, previous, lamport, author, approvals,
+ * safety, class, manifest, and those of `fold`.
+ */
+export function judge(
+  state: ControlState,
+  envelope: Verified<Envelope>,
+  trust: Trust,
+  nodes: NodeSource,
+  hasher: Hasher,
+): Accepted | Refusal {
+  const { value } = envelope;
+  const misplaced = positionFault(state, value) ?? authorFault(envelope, trust);
+  if (misplaced !== null) return misplaced;
+  const accepted = draft(state, value.operations, trust, nodes, hasher);
+  if (isRefusal(accepted)) return accepted;
+  const misjudged = classFault(value, accepted.folded);
+  if (misjudged !== null) return misjudged;
+  const next = accepted.state;
+  if (next.manifest.lamport !== value.lamport) {
+    return refuse('lamport', `expected ${next.manifest.lamport}`);
+  }
+  // Attack: operations that lead elsewhere than the author signed for (or a fold that differs).
+  if (next.manifestDigest !== value.manifest) {
+    return refuse('manifest', `operations lead to ${next.manifestDigest}`);
+  }
+  return { ...accepted, state: { ...next, envelope: envelope.digest } };
+}
+
+/** Where the envelope stands against `state`: null when it is exactly the next one. */
+export function positionFault(state: ControlState, envelope: Envelope): Refusal | null {
+  const { manifest } = state;
+  if (manifest.rules !== RULES) return refuse('rules', `state asks for rules ${manifest.rules}`);
+  if (envelope.cluster !== manifest.cluster) return refuse('cluster', envelope.cluster);
+  if (envelope.generation !== manifest.generation) {
+    return refuse('generation', `${envelope.generation}, not ${manifest.generation}`);
+  }
+  if (envelope.version <= manifest.version) {
+    return refuse('stale', `${envelope.version}; ${manifest.version} is held`);
+  }
+  if (envelope.version > manifest.version + 1n) {
+    return refuse('gap', `${envelope.version}; next is ${manifest.version + 1n}`);
+  }
+  // Attack: a commit moved to another history.
+  if (envelope.previous !== state.envelope)
+    return refuse('previous', 'does not follow what is held');
+  return null;
+}
+
+function authorFault(envelope: Verified<Envelope>, trust: Trust): Refusal | null {
+  const [kid, ...others] = envelope.kids;
+  if (kid === undefined || others.length > 0) return refuse('author', 'a commit has one author');
+  const role = trust.roles.get(kid);
+  if (role?.kind !== 'operator') return refuse('role', `${kid} is not an operator's key`);
+  if (role.name !== envelope.value.author) {
+    return refuse('author', `signed by ${role.name}, claims ${envelope.value.author}`);
+  }
+  return null;
+}
+
+function classFault(envelope: Envelope, folded: Folded): Refusal | null {
+  if (envelope.approvals.length > 0) return refuse('approvals', 'approvals cannot be judged yet');
+  const first = envelope.version === 1n;
+  if (folded.class === 'safety' && envelope.class === 'normal' && !first) {
+    return refuse('class', 'the effect is of class safety');
+  }
+  // Safety needs the threshold of approvers; nobody can give it yet, so doubt denies (C6, I15).
+  if (envelope.class === 'safety' && !first) return refuse('safety', 'needs approvals');
+  return null;
+}
+
+function advance(state: ControlState, folded: Folded, nodes: NodeSource, hasher: Hasher): Accepted {
+  const { manifest } = state;
+  const entries = folded.tenants.map(({ id, after }) => [id, entryToWire(after)] as const);
+  const tenants = updateMap('tenants', manifest.tenants, new Map(entries), nodes, hasher);
+  const hosts = updateMap('hosts', manifest.hosts, folded.hosts, nodes, hasher);
+  const global = digestOf(folded.global, hasher);
+  const usage = digestOf(folded.usage, hasher);
+  const next: Manifest = {
+    ...manifest,
+    version: manifest.version + 1n,
+    lamport: manifest.lamport + 1n,
+    previous: manifest.version === 0n ? null : state.manifestDigest,
+    global,
+    usage,
+    hosts: hosts.root,
+    tenants: tenants.root,
+  };
+  const pieces = new Map<Digest, string>();
+  const puts = new Map<Digest, MapNode>([...tenants.puts, ...hosts.puts]);
+  for (const [digest, node] of puts) pieces.set(digest, canonical(node));
+  const retired = [...tenants.retired, ...hosts.retired];
+  for (const [was, is, value] of [
+    [manifest.global, global, folded.global],
+    [manifest.usage, usage, folded.usage],
+  ] as const) {
+    if (was === is) continue;
+    pieces.set(is, canonical(value));
+    retired.push(was);
+  }
+  return {
+    kind: 'accepted',
+    state: {
+      manifest: next,
+      manifestDigest: manifestDigest(next, hasher),
+      envelope: null,
+      global: folded.global,
+      usage: folded.usage,
+    },
+    writes: { pieces, nodes: puts, retired },
+    folded,
+  };
+}

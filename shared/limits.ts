@@ -1,0 +1,133 @@
+// Every bound and default of the platform, each with its reason (DESIGN 13). A bound belongs here as
+// soon as input from outside can reach it; its test stands one under and one over.
+//
+// Policy values (ages, intervals) may be lowered by configuration, never raised above these maxima.
+
+/** etcd allows 128 operations a transaction; a commit also writes itself and the head (C2). */
+export const OPERATIONS_PER_COMMIT_MAX = 100;
+
+/** One record: the largest is a tenant with all its hosts (100 names of up to 253 characters). */
+export const RECORD_BYTES_MAX = 32 * 1024;
+
+/** One signed document: 100 large records would be 3 MiB, but etcd takes 1.5 MiB a request. */
+export const COMMIT_BYTES_MAX = 1024 * 1024;
+
+/** The global part is one row of a Durable Object (2 MB at most) and is loaded by every isolate. */
+export const GLOBAL_BYTES_MAX = 1024 * 1024;
+
+/** Brackets inside brackets of one document; ours need 10, and recursion must end. */
+export const NESTING_MAX = 32;
+
+/** A trust document lists keys, not tenants: some hundred keys fit. */
+export const TRUST_BYTES_MAX = 64 * 1024;
+
+/** An attestation names one version and some regions. */
+export const ATTESTATION_BYTES_MAX = 16 * 1024;
+
+/** Signatures on one document: the threshold's keys, old and new; more only costs verifications. */
+export const SIGNATURES_MAX = 32;
+
+/** The whole ingest body: one catch-up of some commits; a longer gap is caught up in several. */
+export const DELTA_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Commits one delta may carry; each costs a verification before anything is stored. */
+export const COMMITS_PER_DELTA_MAX = 64;
+
+/** Every agent of every site and its relays, once each. */
+export const ATTESTATIONS_PER_DELTA_MAX = 64;
+
+/** Hosts of one tenant: custom domains are counted in tens. */
+export const HOSTS_PER_TENANT_MAX = 100;
+
+/** Sites of a deployment; slots are taken modulo 64 (F1) and never reused. */
+export const SITES_MAX = 64;
+
+/** A subtree with at most this many entries is one leaf, so the shape depends on the set alone (C8). */
+export const MAP_LEAF_ENTRIES_MAX = 8;
+
+/** How long a superseded map node is kept, in commits, for isolates that still hold an older root. */
+export const NODE_RETENTION_VERSIONS = 512;
+
+/** Commits kept by a store behind its head, so that a receiver that lags can catch up. */
+export const COMMIT_RETENTION_VERSIONS = 512;
+
+/** Links of the chain held in memory beyond the active one; more than that is fetched as a snapshot. */
+export const CHAIN_LINKS_MAX = 1024;
+
+/** Newest commits a head document carries: an isolate needs the active one and what sites name (C10). */
+export const HEAD_COMMITS_MAX = 16;
+
+/** Map nodes an isolate holds (E4 bounds by bytes later): 2,048 nodes are about 16 MiB parsed. */
+export const ISOLATE_NODES_MAX = 2048;
+
+/** Map nodes that one look-up may fetch: depth is log256(tenants); 8 is 10^15 tenants. */
+export const LOOKUP_FETCHES_MAX = 8;
+
+/** Attestation life (H3): silence of a site is believed for this long. */
+export const ATTESTATION_LIFE_MS = 15_000;
+
+/** Pace of attestations (H3). */
+export const ATTESTATION_INTERVAL_MS = 2_000;
+
+/** Clocks of agents and edges may differ by this much (H3); more is refused and alarmed. */
+export const CLOCK_SKEW_MS = 5_000;
+
+/** Versions remembered for each site to notice that it attested two digests for one (C10). */
+export const SIGHTINGS_PER_SITE_MAX = 64;
+
+/** Age at which an isolate refreshes its view in the background (E3). */
+export const SOFT_AGE_MS = 2_000;
+
+/** A refresh's mark lapses after this, because nobody may await another request's promise (E3). */
+export const REFRESH_MARK_MS = 1_000;
+
+/** How long a cold or expired isolate may try to get verified state before it answers 503 (E3). */
+export const COLD_BUDGET_MS = 2_000;
+
+/** Life of the head document in the Cache API of a location (E1). */
+export const HEAD_CACHE_S = 1;
+
+/** Life of a map node in the Cache API: its name is its digest, so only space limits it. */
+export const NODE_CACHE_S = 86_400;
+
+/** Time a store gets in the fan-out of an ingest (E1); the slowest must not hold the sender. */
+export const STORE_TIMEOUT_MS = 2_000;
+
+/** Hard ages in seconds (E3): default and the most a policy may ask for. */
+export const HARD_AGE_S = {
+  write: { default: 60, max: 60 },
+  read: { default: 300, max: 3_600 },
+  revocation: { default: 60, max: 60 },
+} as const;
+
+/** Retry-After of refusals that time alone may cure: base and the jitter added to it (S8). */
+export const RETRY_AFTER_S = { base: 2, jitter: 4 } as const;
+
+/** Paths longer than this are refused: Workers take 16 KiB of URL. */
+export const PATH_BYTES_MAX = 8 * 1024;
+
+/** How long a gateway that knows less than the edge waits for its own state (P3). */
+export const GATEWAY_CATCH_UP_MS = 250;
+
+/** What a gateway waits for a service's response headers, and between two chunks of a body. */
+export const SERVICE_HEADERS_TIMEOUT_MS = 30_000;
+export const SERVICE_IDLE_TIMEOUT_MS = 60_000;
+export const SERVICE_DEADLINE_MS = 300_000;
+
+/** Connections of a gateway to one service. */
+export const SERVICE_CONNECTIONS_MAX = 256;
+
+/** What the edge waits for a gateway's response headers: a little more than the gateway itself. */
+export const GATEWAY_TIMEOUT_MS = 32_000;
+
+/** How often an agent reads a control directory without being told of a change. */
+export const DIRECTORY_POLL_MS = 500;
+
+/** Time one push to an edge or a peer may take: under the attestation interval, so none pile up. */
+export const PUSH_TIMEOUT_MS = 1_800;
+
+/** Answers to a push list stores and counters: some kilobytes. */
+export const PUSH_ANSWER_BYTES_MAX = 256 * 1024;
+
+/** Commits that one read of a source returns; the next read goes on from there. */
+export const COMMITS_PER_READ_MAX = 1024;
