@@ -19,7 +19,11 @@ const bareWorker = {
     new Response(`no network in tests: ${request.url}`, { status: 599 }),
 } satisfies PluginOptions['miniflare'];
 
-/** The Worker around edge tests: `main`, bindings and Durable Objects of the edge belong here. */
+/**
+ * The Worker around edge tests. Its bindings belong here; the class of a Durable Object must be
+ * exported by `main`: `{ main: './test/edge/main.ts', miniflare: { ...bareWorker, durableObjects:
+ * { EDGE_STORE_WEUR: { className: 'EdgeStore', useSQLite: true } } } }`.
+ */
 const edgeWorker: PluginOptions = { miniflare: bareWorker };
 
 export default defineConfig({

@@ -93,6 +93,10 @@ export class Agent {
     return this.#standing;
   }
 
+  retarget(targets: readonly Target[]): void {
+    this.#publisher.retarget(targets);
+  }
+
   /** Resolves when another version has become active. */
   nextChange(): Promise<void> {
     return this.#change.promise;
@@ -119,7 +123,11 @@ export class Agent {
     }
   }
 
-  /** A delta from a peer (C9): verified, admitted, answered like a store answers. */
+  /**
+   * A delta from a peer: its attestations are taken, its commits are not. What an agent attests must
+   * come from its own source: a commit that an operator signed and nobody decided, brought by one
+   * stolen agent, would else be attested by all (I16).
+   */
   async deliver(text: string): Promise<StoreAnswer> {
     const { crypto, nowMs } = this.#ports;
     const delta = await openDelta(text, this.#holder.trust, crypto);
@@ -127,7 +135,8 @@ export class Agent {
       this.#alarm(delta);
       return { ...this.#answer([delta]), code: delta.code };
     }
-    const batch = await verifyBatch(this.#holder, delta, crypto);
+    const words = { commits: [], attestations: delta.attestations };
+    const batch = await verifyBatch(this.#holder, words, crypto);
     const taken = admitBatch(this.#holder, batch, this.#pieces, nowMs(), crypto);
     this.#advance(taken.holder);
     for (const refusal of taken.refused) this.#alarm(refusal, delta.sender);

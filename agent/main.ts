@@ -17,6 +17,7 @@ import { KeepFile } from './adapters/keep-file.ts';
 import { pushOverHttp } from './adapters/push.ts';
 import { type Api, listenApi } from './api/listen.ts';
 import { type AgentConfig, ConfigError, readAgentConfig } from './config.ts';
+import type { Target } from './control/publish.ts';
 import { type Gateway, listenGateway } from './gateway/listen.ts';
 import { Agent, type AgentIdentity } from './loop.ts';
 import type { AgentPorts } from './ports.ts';
@@ -34,10 +35,7 @@ async function main(path: string): Promise<void> {
     site,
     agent: name,
     assume: config.assume,
-    targets: [
-      ...config.ingest.map((url) => ({ url, kind: 'edge' as const })),
-      ...config.peers.map((url) => ({ url, kind: 'peer' as const })),
-    ],
+    targets: targetsOf(config),
   };
   const ports: AgentPorts = {
     nowMs: () => Date.now(),
@@ -52,7 +50,25 @@ async function main(path: string): Promise<void> {
   const join =
     joinInput === null ? null : must(await openJoin(joinInput, identity, trust, nodeCrypto));
   const agent = must(await Agent.start(identity, trust, join, ports));
+  process.on('SIGHUP', () => void reload(agent, path));
   await run(agent, identity, config);
+}
+
+function targetsOf({ ingest, peers }: AgentConfig): readonly Target[] {
+  return [
+    ...ingest.map((url) => ({ url, kind: 'edge' as const })),
+    ...peers.map((url) => ({ url, kind: 'peer' as const })),
+  ];
+}
+
+/** SIGHUP: edges and peers are read again; everything else takes a restart. */
+async function reload(agent: Agent, path: string): Promise<void> {
+  try {
+    agent.retarget(targetsOf(await readAgentConfig(path)));
+    log.info({ event: 'reloaded' });
+  } catch (error) {
+    log.error({ alarm: 'config', error: String(error), action: 'the old targets stay' });
+  }
 }
 
 async function run(agent: Agent, identity: AgentIdentity, config: AgentConfig): Promise<void> {

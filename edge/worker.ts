@@ -13,7 +13,7 @@ import { answerRefusal } from './steering/answer.ts';
 import { sendToGateway } from './steering/forward.ts';
 import { handle } from './steering/handle.ts';
 
-export const INGEST_PATH = '/.portolan/ingest';
+const INGEST_PATH = '/.portolan/ingest';
 
 // One isolate, one view, one trust: made by the first request, for no I/O may happen before it.
 let held: { readonly trustText: string; readonly view: View } | null = null;

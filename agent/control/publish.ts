@@ -55,7 +55,13 @@ export class Publisher {
     this.#sender = sender;
     this.#holder = holder;
     this.#ports = ports;
-    for (const target of sender.targets) this.#states.set(target, { kind: 'untried' });
+    this.retarget(sender.targets);
+  }
+
+  /** From now on to these; what is under way to others runs out. */
+  retarget(targets: readonly Target[]): void {
+    this.#states.clear();
+    for (const target of targets) this.#states.set(target, { kind: 'untried' });
   }
 
   get status(): readonly TargetStatus[] {
@@ -76,7 +82,7 @@ export class Publisher {
       while (behind) behind = await this.#pushOnce(target);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#states.set(target, { kind: 'failed', atMs: this.#ports.nowMs(), reason });
+      this.#note(target, { kind: 'failed', atMs: this.#ports.nowMs(), reason });
     } finally {
       this.#underWay.delete(target);
     }
@@ -87,17 +93,24 @@ export class Publisher {
     const { push, crypto, signer, nowMs } = this.#ports;
     const holder = this.#holder();
     const known = this.#states.get(target);
-    const head = known?.kind === 'answered' ? known.head : null;
+    // Peers read commits from their own source; stores have no other.
+    const head = known?.kind === 'answered' && target.kind === 'edge' ? known.head : null;
     const delta = deltaFor(holder, head, await this.#older(holder, head), nowMs());
     const { site, agent } = this.#sender;
     const from = { cluster: holder.trust.cluster, site, agent };
     const text = await push(target.url, await sealDelta(delta, from, signer, crypto));
     const read = readAnswer(target.kind, text);
     if (read === null) throw new Error('the answer is not readable');
-    this.#states.set(target, { kind: 'answered', atMs: nowMs(), ...read });
+    this.#note(target, { kind: 'answered', atMs: nowMs(), ...read });
     const after = read.head;
-    if (after === null || after.version >= holder.state.manifest.version) return false;
+    if (target.kind === 'peer' || after === null || after.version >= holder.state.manifest.version)
+      return false;
     return head === null || after.version > head.version;
+  }
+
+  /** A target that was dropped meanwhile does not come back. */
+  #note(target: Target, state: TargetState): void {
+    if (this.#states.has(target)) this.#states.set(target, state);
   }
 
   /** Commits that a far-behind target needs and the chain no longer has. */

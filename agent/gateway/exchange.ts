@@ -179,7 +179,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     request.pause().on('data', take);
     // Not emitted for a body that was cut off.
     request.once('end', () => {
-      if (!body.destroyed) body.push(null);
+      body.push(null);
       this.#watchSilence();
     });
     return body;

@@ -10,6 +10,7 @@ import { decodeJws } from '../../shared/control/jws.ts';
 import { readManifest } from '../../shared/control/manifest.ts';
 import { globalSchema } from '../../shared/control/record.ts';
 import { isRefusal, type Refusal, refuse } from '../../shared/control/refusal.ts';
+import type { ControlState } from '../../shared/control/state.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import { usageSchema } from '../../shared/control/usage.ts';
 import type { Crypto } from '../../shared/crypto.ts';
@@ -34,12 +35,20 @@ export async function openHolder(
     rows.reset(writes);
     return { kind: 'opened', holder };
   }
-  const global = globalSchema.safeParse(readPiece(rows, head.manifest.global, crypto));
-  const usage = usageSchema.safeParse(readPiece(rows, head.manifest.usage, crypto));
+  const state = readState(rows, head, crypto);
+  return 'code' in state ? state : { kind: 'opened', holder: { ...holder, state } };
+}
+
+/** The state at `link`, its global part and usage read back from the pieces. Refusal: digest. */
+export function readState(
+  rows: Rows,
+  { manifest, manifestDigest, digest: envelope }: Link,
+  crypto: Crypto,
+): ControlState | Refusal {
+  const global = globalSchema.safeParse(readPiece(rows, manifest.global, crypto));
+  const usage = usageSchema.safeParse(readPiece(rows, manifest.usage, crypto));
   if (!global.success || !usage.success) return refuse('digest', 'the global part is damaged');
-  const { manifest, manifestDigest, digest: envelope } = head;
-  const state = { manifest, manifestDigest, envelope, global: global.data, usage: usage.data };
-  return { kind: 'opened', holder: { ...holder, state } };
+  return { manifest, manifestDigest, envelope, global: global.data, usage: usage.data };
 }
 
 async function readLink(row: CommitRow, holder: Holder, crypto: Crypto): Promise<Link | Refusal> {

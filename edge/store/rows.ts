@@ -83,6 +83,17 @@ export class Rows {
     });
   }
 
+  /**
+   * Takes back the commits after `version`. What they replaced is in use again; what they added stays
+   * until it is replaced or the store starts again.
+   */
+  rewind(version: bigint): void {
+    this.#storage.transactionSync(() => {
+      this.#storage.sql.exec('DELETE FROM commits WHERE version > ?', Number(version));
+      this.#storage.sql.exec('UPDATE pieces SET retired = NULL WHERE retired > ?', Number(version));
+    });
+  }
+
   raiseFloor({ generation, version }: Place): void {
     this.#storage.sql.exec(
       'INSERT OR REPLACE INTO floor (one, generation, version) VALUES (1, ?, ?)',

@@ -2,6 +2,7 @@
 // `head` and `piece`. The shell of `shared/control`: it verifies, admits, writes rows, answers.
 
 import { utf8 } from '../../shared/canonical.ts';
+import { contradiction } from '../../shared/control/activation.ts';
 import { answerOf, type StoreAnswer } from '../../shared/control/answer.ts';
 import { compareVersions } from '../../shared/control/chain.ts';
 import { openDelta } from '../../shared/control/delta.ts';
@@ -17,7 +18,7 @@ import { type Refusal, refuse } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import type { Crypto } from '../../shared/crypto.ts';
 import { type Digest, digestBytes } from '../../shared/digest.ts';
-import { openHolder } from './open.ts';
+import { openHolder, readState } from './open.ts';
 import type { Rows } from './rows.ts';
 
 export interface StorePorts {
@@ -62,6 +63,7 @@ export class Store {
     try {
       const taken = admitBatch(this.#holder, batch, this.#storage, nowMs(), crypto);
       this.#holder = taken.holder;
+      this.#leaveFork(nowMs());
       this.#raiseFloor();
       return this.#answer(taken.refused);
     } catch (error) {
@@ -81,6 +83,36 @@ export class Store {
     if (text === null || digestBytes(utf8(text), this.#ports.crypto) === digest) return text;
     this.#startAgain(refuse('digest', `piece ${digest} is damaged`));
     return null;
+  }
+
+  /**
+   * A commit that an operator signed but nobody decided (the loser of a race, say) can be brought here
+   * by any one agent. When a threshold attests another one in its place, the store goes back to what
+   * is active, and the next delta brings the right one (C9, I16).
+   */
+  #leaveFork(nowMs: number): void {
+    const { active, chain } = this.#holder;
+    const fork = contradiction(active, { ...this.#holder, nowMs });
+    if (fork === null) return;
+    const refusal = refuse('equivocation', `commit ${fork.version} is not the attested one`);
+    if (active === null) {
+      this.#startAgain(refusal);
+      return;
+    }
+    const state = readState(this.#ports.rows, active, this.#ports.crypto);
+    if ('code' in state) {
+      this.#startAgain(state);
+      return;
+    }
+    this.#ports.log({
+      alarm: refusal.code,
+      store: this.#id,
+      detail: refusal.detail,
+      action: 'rewind',
+    });
+    this.#ports.rows.rewind(active.version);
+    const kept = chain.filter(({ version }) => version <= active.version);
+    this.#holder = { ...this.#holder, state, chain: kept };
   }
 
   /** The floor outlives the rows: it is written when a version first becomes active (E5). */

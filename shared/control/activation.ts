@@ -62,6 +62,34 @@ export function attestedCommitIndex(link: Link, evidence: Evidence): bigint | nu
   return null;
 }
 
+/**
+ * Does a threshold of sites name another commit where `chain` holds one that never was active? Then
+ * what is held there is a fork: signed by an operator, handed over by somebody, and not decided.
+ * Null when nothing contradicts what is held.
+ */
+export function contradiction(
+  active: Link | null,
+  { chain, book, trust, nowMs }: Evidence,
+): Link | null {
+  const others = new Map<Link, Map<string, number>>();
+  for (const attestations of validBySite(book, trust, nowMs).values()) {
+    const named = new Map<Link, string>();
+    for (const { generation, version, envelope } of attestations) {
+      const link = linkAt(chain, generation, version);
+      if (link !== null && link.digest !== envelope) named.set(link, envelope);
+    }
+    for (const [link, digest] of named) {
+      const votes = others.get(link) ?? new Map<string, number>();
+      others.set(link, votes.set(digest, (votes.get(digest) ?? 0) + 1));
+    }
+  }
+  for (const [link, votes] of others) {
+    const beyond = active === null || compareVersions(link, active) > 0;
+    if (beyond && Math.max(...votes.values()) >= trust.threshold) return link;
+  }
+  return null;
+}
+
 function highest(attestations: readonly Attestation[], chain: Chain): Link | null {
   let best: Link | null = null;
   for (const attestation of attestations) {

@@ -132,9 +132,12 @@ test.each([
   expect(parseCanonical(Uint8Array.fromHex(bytes))).toBeNull();
 });
 
-test.each(['null', 'true', '0', '""', '[]', '{}', '"\u007f"', '"\u2028"'])('%s is canonical', (text) => {
-  expect(parseCanonical(utf8(text))).toEqual({ value: JSON.parse(text) });
-});
+test.each(['null', 'true', '0', '""', '[]', '{}', '"\u007f"', '"\u2028"'])(
+  '%s is canonical',
+  (text) => {
+    expect(parseCanonical(utf8(text))).toEqual({ value: JSON.parse(text) });
+  },
+);
 
 describe('nesting', () => {
   const arrays = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
@@ -276,7 +279,10 @@ test('law: the length in bytes is that of the bytes', () => {
     fc.property(fc.string({ unit: 'binary' }), (text) => utf8Length(text) === utf8(text).length),
     { seed: 6, numRuns: 300 },
   );
-  expect([utf8Length(''), utf8Length('a'), utf8Length('\u20ac'), utf8Length('\ud83d\ude02')]).toEqual(
-    [0, 1, 3, 4],
-  );
+  expect([
+    utf8Length(''),
+    utf8Length('a'),
+    utf8Length('\u20ac'),
+    utf8Length('\ud83d\ude02'),
+  ]).toEqual([0, 1, 3, 4]);
 });

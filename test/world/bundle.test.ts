@@ -53,7 +53,7 @@ test('a Worker and what it imports become one module, once for the same bytes', 
   expect(second.bundle.contents).toContain('"two"');
 });
 
-test('what wrangler said is in the error, and nothing is kept of a bundle that failed', async () => {
+test('what wrangler said is in the error, and nothing is kept of what failed', async () => {
   await writeFile(join(folder, 'worker.ts'), `import './nowhere.ts';`);
   await expect(bundleWorker(order)).rejects.toThrow(/wrangler refused [\s\S]*nowhere\.ts/);
   expect(await readdir(join(folder, 'cache'))).toEqual(['home']);

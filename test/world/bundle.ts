@@ -1,11 +1,11 @@
-/**
- * The Workers as they would be deployed: bundled by wrangler itself, offline, with `deploy --dry-run`.
- *
- * World and benchmark run these very bytes, so a module that only works unbundled, or a setting that wrangler
- * refuses, shows here and not in production. A bundle is kept under a digest of everything that decides it; when
- * nothing changed, a world starts without wrangler. Wrangler gets a home of its own in the cache: it must neither
- * read an operator's login nor leave files in the home folder, and it must ask the network for nothing.
- */
+// The Workers as they would be deployed: bundled offline by wrangler itself (`deploy --dry-run`).
+//
+// World and benchmark run these very bytes, so a module that only works unbundled, or a setting
+// that wrangler refuses, shows here and not in production. A bundle is kept under a digest of
+// everything that decides it; when nothing changed, a world starts without wrangler. Wrangler gets
+// a home of its own in the cache: it must neither read an operator's login nor leave files in the
+// home folder, and it must ask the network for nothing.
+
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -109,7 +109,10 @@ async function runWrangler(config: string, outdir: string, cache: string): Promi
   }
 }
 
-/** The one module of the bundle; another (wasm, text) would need a place in the runtime's options first. */
+/**
+ * The one module of the bundle; another (wasm, text) would need a place in the runtime's options
+ * first.
+ */
 async function readMain(outdir: string): Promise<Pick<Bundle, 'mainModule' | 'contents'>> {
   const extra = (name: string) => !name.endsWith('.map') && name !== 'README.md';
   const [mainModule, ...others] = (await readdir(outdir)).filter(extra);
@@ -119,7 +122,9 @@ async function readMain(outdir: string): Promise<Pick<Bundle, 'mainModule' | 'co
   return { mainModule, contents: await readFile(join(outdir, mainModule), 'utf8') };
 }
 
-/** The two settings that change what the runtime does, read from the top level of the configuration. */
+/**
+ * The two settings that change what the runtime does, read from the top level of the configuration.
+ */
 async function readCompatibility(
   config: string,
 ): Promise<Pick<Bundle, 'compatibilityDate' | 'compatibilityFlags'>> {

@@ -1,10 +1,10 @@
-/**
- * The world's own certificate authority, so that edge and gateways speak real TLS on loopback.
- *
- * Keys live in memory and in the world's folder only, and everything ends after a day: nothing made here may be
- * worth trusting elsewhere. Whoever should trust it is told by `caPem` (a file in NODE_EXTRA_CA_CERTS for the local
- * edge, an option for undici); the system's store is never touched.
- */
+// The world's own certificate authority, so that edge and gateways speak real TLS on loopback.
+//
+// Keys live in memory and in the world's folder only, and everything ends after a day: nothing made
+// here may be worth trusting elsewhere. Whoever should trust it is told by `caPem` (a file in
+// NODE_EXTRA_CA_CERTS for the local edge, an option for undici); the system's store is never
+// touched.
+
 import type * as X509 from '@peculiar/x509';
 
 export type Authority = {
@@ -21,7 +21,7 @@ export type CertificateNames = {
 export const LOOPBACK: CertificateNames = { names: ['localhost'], ips: ['127.0.0.1'] };
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** A clock that is read a moment apart by two processes must not make a new certificate "not yet valid". */
+/** Two processes read the clock a moment apart: a new certificate must be valid to both. */
 const EARLY_MS = 5 * 60 * 1000;
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
@@ -83,9 +83,9 @@ function validity(): { readonly notBefore: Date; readonly notAfter: Date } {
 }
 
 /**
- * The library's container refuses to load where `Reflect.getMetadata` is missing, but none of the classes used here
- * has injected parameters: to answer "no metadata" is all it needs. The alternative is one more dependency
- * (`reflect-metadata`) that would do the same.
+ * The library's container refuses to load where `Reflect.getMetadata` is missing, but none of the
+ * classes used here has injected parameters: to answer "no metadata" is all it needs. The
+ * alternative is one more dependency (`reflect-metadata`) that would do the same.
  */
 async function loadX509(): Promise<typeof X509> {
   const reflect = Reflect as {

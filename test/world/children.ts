@@ -1,12 +1,12 @@
-/**
- * The launcher's side of the guardian: start a process and know when it is ready, signal it, stop it, talk to it.
- *
- * A child announces itself with one stdout line `{"ready": {...}}`; until then `start` waits, up to a deadline, and
- * fails with the tail of the child's log. Further stdout lines go to whoever listens. A child may take commands on
- * stdin: `ask` sends `{"ask": n, ...command}` and waits for the line `{"answer": n, "value": ...}` or
- * `{"answer": n, "error": "..."}`. A child should also end when its stdin closes: should the guardian itself be
- * killed, that is what still ends it.
- */
+// The launcher's side of the guardian: start a process and know when it is ready, signal it, stop
+// it, talk to it.
+//
+// A child announces itself with one stdout line `{"ready": {...}}`; until then `start` waits, up to
+// a deadline, and fails with the tail of the child's log. Further stdout lines go to whoever
+// listens. A child may take commands on stdin: `ask` sends `{"ask": n, ...command}` and waits for
+// the line `{"answer": n, "value": ...}` or `{"answer": n, "error": "..."}`. A child should also
+// end when its stdin closes: should the guardian itself be killed, that is what still ends it.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ const READY_DEADLINE_MS = 30_000;
 const ANSWER_DEADLINE_MS = 15_000;
 const LOG_TAIL_CHARS = 4000;
 
-/** All that children inherit, so that no proxy, token or option of the caller's shell changes a world. */
+/** All that children inherit: no proxy, token or option of the caller's shell changes a world. */
 const INHERITED = ['PATH', 'HOME', 'LANG', 'TZ'];
 
 export type ChildOrder = {
@@ -35,7 +35,7 @@ export type ChildOrder = {
 
 export type Message = Readonly<Record<string, unknown>>;
 
-/** A command before it is numbered; spelled out because Omit would merge the members of the union. */
+/** A command before it is numbered; by member, because Omit would merge the union. */
 type Order<T = Command> = T extends Command ? Omit<T, 'id'> : never;
 
 /** Starts the guardian of one world. Logs and temporary files of all children lie in `folder`. */
@@ -102,7 +102,7 @@ export class Children {
     }
   }
 
-  /** Ends everything this world started, and the guardian; bounded by its grace. Safe to call twice. */
+  /** Ends all that this world started, and the guardian; bounded by its grace, safe to repeat. */
   async stopAll(): Promise<void> {
     this.#guardian.stdin?.end();
     await this.#ended;
@@ -145,7 +145,7 @@ export class Children {
 
 export class Child {
   readonly name: string;
-  /** Resolves when the process and all it started have ended; code and signal null if nobody saw it. */
+  /** Resolves when it has ended, with all it started; code and signal null if nobody saw it. */
   readonly exited: Promise<Exit>;
   /** What the child said of itself when it was ready. */
   ready: Message = {};
@@ -181,7 +181,7 @@ export class Child {
       message['answer'] === ask ? message : undefined,
     );
     answer.catch(() => {}); // awaited below, unless the guardian is gone
-    await this.#command({ input: { name: this.name, line: JSON.stringify({ ask, ...command }) } });
+    await this.#command({ input: { name: this.name, line: JSON.stringify({ ...command, ask }) } });
     const { error, value } = await answer;
     if (error !== undefined) throw new Error(`${this.name}: ${error}`);
     return value;

@@ -1,9 +1,8 @@
-/**
- * Where the world's clients stand: real places with everything Cloudflare would say about a client there.
- *
- * Each `cf` is complete, because the local runtime fills a partial one up with Austin, Texas, and a test that forgot a
- * field would then steer by that. Client addresses are of the documentation range 203.0.113.0/24 (RFC 5737).
- */
+// Where the world's clients stand: real places with all that Cloudflare would say about a client.
+//
+// Each `cf` is complete, because the local runtime fills a partial one up with Austin, Texas, and a
+// test that forgot a field would then steer by that. Client addresses are of the documentation
+// range 203.0.113.0/24 (RFC 5737).
 
 export type CityId =
   | 'frankfurt'
@@ -20,7 +19,7 @@ export type CityId =
   | 'johannesburg'
   | 'mumbai';
 
-/** `request.cf` as production fills it for a browser over HTTP/2; coordinates and codes are strings there. */
+/** `request.cf` as production fills it for a browser; coordinates and codes are strings there. */
 export type Cf = {
   readonly colo: string;
   readonly country: string;

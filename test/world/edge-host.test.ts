@@ -1,4 +1,6 @@
-/** The edge's host against stand-in Workers: what locations share, what they do not, and what can be altered from outside. */
+// The edge's host against stand-in Workers: what locations share, what they do not, and what can be
+// altered from outside.
+
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
@@ -59,7 +61,8 @@ export default {
       case '/cache/get':
         return new Response(await (await caches.default.match(KEY))?.text() ?? 'nothing');
       case '/fetch':
-        return fetch(searchParams.get('url')).catch((error) => new Response(error.message, { status: 502 }));
+        return fetch(searchParams.get('url'))
+          .catch((error) => new Response(error.message, { status: 502 }));
       case '/log':
         console.log(JSON.stringify({ event: 'seen' }));
         console.warn('plain', 'words');
@@ -117,7 +120,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-test('the Worker sees the tenant’s URL and host, the city’s cf exactly, and the client’s address', async () => {
+test('the Worker sees the tenant’s URL, exactly the city’s cf, the client’s address', async () => {
   for (const city of Object.values(cities)) {
     const seen = await json(edges.fra, {
       host: 'acme.example',
@@ -169,7 +172,7 @@ test('two locations share a store’s object, and it has its variables', async (
   });
 });
 
-test('each location has a cache of its own, which can be read and altered from outside', async () => {
+test('each location has its own cache, which can be read and altered from outside', async () => {
   await get(edges.fra, '/cache/put?value=good');
   expect(await get(edges.fra, '/cache/get')).toBe('good');
   expect(await get(edges.ewr, '/cache/get')).toBe('nothing');
@@ -187,7 +190,7 @@ test('each location has a cache of its own, which can be read and altered from o
   expect(await host.ask({ cacheGet: key })).toBeNull();
 });
 
-test('a row that is altered on disk is read at once, and remembered only after an eviction', async () => {
+test('a row altered on disk is read at once, and remembered only after an eviction', async () => {
   await get(edges.fra, '/write?value=honest');
   await host.ask({ evict: 'weur' });
   expect(JSON.parse(await get(edges.fra, '/read'))).toMatchObject({ remembered: 'honest' });
@@ -200,7 +203,7 @@ test('a row that is altered on disk is read at once, and remembered only after a
   expect(JSON.parse(await get(edges.ewr, '/read'))).toMatchObject({ remembered: 'forged' });
 });
 
-test('the stores can be stopped and altered, and come back with their rows to locations that ran on', async () => {
+test('stores that were stopped and altered come back to locations that ran on', async () => {
   await get(edges.fra, '/write?value=before');
   await host.ask({ stop: 'store' });
   expect((await sent(edges.fra, '/read')).status).toBe(500);
@@ -234,7 +237,7 @@ test('a location trusts the world’s authority and no other', async () => {
   expect((await sent(edges.fra, `/fetch?url=${url(untrusted)}`)).status).toBe(502);
 });
 
-test('what a Worker prints, and a bug’s stack, is in its location’s log, line by line', async () => {
+test('what a Worker prints, and a bug’s stack, is in its location’s log', async () => {
   await get(edges.ewr, '/log');
   expect((await sent(edges.ewr, '/throw')).status).toBe(500);
   const log = join(folder, 'edge', 'ewr.log');

@@ -1,21 +1,22 @@
-/**
- * The edge of a world: one local runtime a location, and one for the stores, in one process.
- *
- * A location is an instance of its own because that is what makes it one: its own isolates, its own cache, its own
- * address, and it can be stopped alone. The store Worker's instance is found by all of them through a registry
- * folder, as one namespace of objects is in production. Nothing here knows what the Workers do.
- *
- * Started as: edge-host.ts INPUT.json (`EdgeHostInput`). Announces {"ready": {"edges": {id: url}}}, obeys `EdgeCommand`
- * lines on stdin in order, ends when stdin closes. In its folder: `<location>.log` and `store.log` (what the Workers
- * print, one JSON object a line), `<location>/` (its cache), `store/` (SQLite files of the objects).
- *
- * What a scenario may do from outside the product:
- * - alter rows: open the file that `storeFile` names with node:sqlite. Write-ahead logging and file locks hold across
- *   processes, so this is safe while the store runs; but a write that meets the object's own fails one of the two
- *   with SQLITE_BUSY, so keep it to one short statement, or stop the store first. What an object holds in memory it
- *   reads again after `evict`.
- * - alter a cache: `cacheGet` and `cachePut` work on the very entries that the Worker's Cache API sees.
- */
+// The edge of a world: one local runtime a location, and one for the stores, in one process.
+//
+// A location is an instance of its own because that is what makes it one: its own isolates, its own
+// cache, its own address, and it can be stopped alone. The store Worker's instance is found by all
+// of them through a registry folder, as one namespace of objects is in production. Nothing here
+// knows what the Workers do.
+//
+// Started as: edge-host.ts INPUT.json (`EdgeHostInput`). Announces {"ready": {"edges": {id: url}}},
+// obeys `EdgeCommand` lines on stdin in order, ends when stdin closes. In its folder:
+// `<location>.log` and `store.log` (what the Workers print, one JSON object a line), `<location>/`
+// (its cache), `store/` (SQLite files of the objects).
+//
+// What a scenario may do from outside the product:
+// - alter rows: open the file that `storeFile` names with node:sqlite. Write-ahead logging and file
+//   locks hold across processes, so this is safe while the store runs; but a write that meets the
+//   object's own fails one of the two with SQLITE_BUSY, so keep it to one short statement, or stop
+//   the store first. What an object holds in memory it reads again after `evict`.
+// - alter a cache: `cacheGet` and `cachePut` work on the entries that the Worker's Cache API sees.
+
 import { createHash, createHmac } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +30,9 @@ export type EdgeHostInput = {
   /** Files as `bundleWorker` makes them. */
   readonly bundles: { readonly edge: string; readonly store: string };
   readonly folder: string;
-  /** The world's authority; NODE_EXTRA_CA_CERTS must name it too, the runtime reads it on import. */
+  /**
+   * The world's authority; NODE_EXTRA_CA_CERTS must name it too, the runtime reads it on import.
+   */
   readonly caFile: string;
 };
 
@@ -41,10 +44,15 @@ export type CacheEntry = {
 
 type CacheKey = { readonly location: string; readonly url: string; readonly cacheName?: string };
 
-/** Where an id is asked for, `store` means the stores' instance. Each is answered: {"answer": ask, "value"}. */
+/**
+ * Where an id is asked for, `store` means the stores' instance. Each is answered: {"answer": ask,
+ * "value"}.
+ */
 export type EdgeCommand = { readonly ask: number } & (
   | { readonly stop: string }
-  /** Value {url}: the same as before. The location's cache and the objects' rows are as they were. */
+  /**
+   * Value {url}: the same as before. The location's cache and the objects' rows are as they were.
+   */
   | { readonly start: string }
   /** The entry needs a cache-control that allows storing. */
   | { readonly cachePut: CacheKey & CacheEntry }
@@ -146,7 +154,10 @@ function edgeWorker(input: EdgeHostInput, vars: Vars): WorkerOptions {
   return { config: { ...config, env: { ...config.env, ...stores } }, dev };
 }
 
-/** The runtime names an object's file by its id; this is how it derives the id from the object's name. */
+/**
+ * The runtime names an object's file by its id; this is how it derives the id from the object's
+ * name.
+ */
 function storeFile(folder: string, object: string): string {
   const namespace = `${STORE_WORKER}-${STORE_CLASS}`;
   const key = createHash('sha256').update(namespace).digest();

@@ -1,8 +1,8 @@
-/**
- * One instance of the local runtime, and how a bundled Worker is given to it.
- *
- * The only file that knows the runtime's options: they are those of a beta, pinned to the version that wrangler pins.
- */
+// One instance of the local runtime, and how a bundled Worker is given to it.
+//
+// The only file that knows the runtime's options: they are those of a beta, pinned to the version
+// that wrangler pins.
+
 import { openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Log, LogLevel, Miniflare, type MiniflareOptions } from 'miniflare';
@@ -27,7 +27,9 @@ export class Instance {
   readonly #worker: WorkerOptions;
   readonly #log: number;
   #runtime: Miniflare | null = null;
-  /** 0 until the kernel has chosen; afterwards what it chose, so that others' addresses stay right. */
+  /**
+   * 0 until the kernel has chosen; afterwards what it chose, so that others' addresses stay right.
+   */
   #port = 0;
 
   constructor(id: string, folder: string, worker: WorkerOptions) {
@@ -74,7 +76,10 @@ export class Instance {
     await running.dispose();
   }
 
-  /** A Worker's JSON line stays as it is; anything else is wrapped, so that the file is JSON throughout. */
+  /**
+   * A Worker's JSON line stays as it is; anything else is wrapped, so that the file is JSON
+   * throughout.
+   */
   #print(level: string, message: string): void {
     const line = isJsonLine(message) ? message : JSON.stringify({ level, message });
     writeSync(this.#log, `${line}\n`);

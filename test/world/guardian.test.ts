@@ -1,4 +1,5 @@
-/** Whatever ends a launcher, nothing that its world started is left: no child, no grandchild, no port. */
+// Whatever ends a launcher, nothing that its world started is left: no process and no port.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -14,10 +15,11 @@ import { isAlive, until } from './wait.ts';
 // Longer than the deadlines within: what was waited for should be the message on a slow machine.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 
-/** A child with a child of its own that holds a port. `STUBBORN` ones ignore every polite request to end. */
+/** A child with a child of its own that holds a port. `STUBBORN` ones do not end when asked. */
 const PARENT = `
   const { spawn } = require('node:child_process');
-  const grandchild = spawn(process.execPath, ['-e', process.env.GRANDCHILD], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const stdio = ['ignore', 'pipe', 'ignore'];
+  const grandchild = spawn(process.execPath, ['-e', process.env.GRANDCHILD], { stdio });
   if (process.env.STUBBORN) process.on('SIGTERM', () => {});
   grandchild.stdout.once('data', (port) => console.log(JSON.stringify(
     { ready: { pids: [process.pid, grandchild.pid], port: Number(port) } })));
@@ -30,7 +32,10 @@ const GRANDCHILD = `
 
 type Family = { readonly pids: readonly number[]; readonly port: number };
 
-/** The launcher of these tests: a world with one family, told on stdout, and no handler of any signal. */
+/**
+ * The launcher of these tests: a world with one family, told on stdout, and no handler of any
+ * signal.
+ */
 const LAUNCHER = `
   import { startGuardian } from ${JSON.stringify(new URL('./children.ts', import.meta.url))};
   const children = await startGuardian(process.env.FOLDER);
@@ -86,7 +91,7 @@ test('a stopped child that ignores SIGTERM is killed with its world', async () =
   await isGone(family);
 });
 
-test('a child that is killed takes what it started with it, and its name is free again', async () => {
+test('a child that is killed takes what it started along, and its name is free again', async () => {
   const children = await guardian();
   const first = await startFamily(children);
   await first.child.signal('SIGKILL');
@@ -99,7 +104,7 @@ test('a child that is killed takes what it started with it, and its name is free
 test('a child that ends before it is ready is refused with the end of its log', async () => {
   const children = await guardian();
   const start = children.start(node('broken', 'console.error("no such key"); process.exit(3)'));
-  await expect(start).rejects.toThrow(/ended before its readiness \(code 3[\s\S]*no such key/);
+  await expect(start).rejects.toThrow(/ended before.*\(code 3[\s\S]*no such key/);
 });
 
 test('a child that does not become ready in time is refused and ended', async () => {
@@ -123,7 +128,8 @@ test('a child answers commands, and its error is the caller’s', async () => {
       `console.log('{"ready": {}}');
       require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
         const { ask, say } = JSON.parse(line);
-        console.log(JSON.stringify(say ? { answer: ask, value: say } : { answer: ask, error: 'nothing to say' }));
+        const told = say ? { value: say } : { error: 'nothing to say' };
+        console.log(JSON.stringify({ answer: ask, ...told }));
       });`,
     ),
   );

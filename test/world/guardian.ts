@@ -1,16 +1,22 @@
-/**
- * The guardian: the one process that starts every other process of a world, and outlives the launcher by seconds.
- *
- * Nothing that can be forgotten ends a world: the launcher holds a pipe to the guardian's stdin, and when that pipe
- * closes, for whatever reason (done, crashed, SIGKILL, terminal closed), the guardian ends everything.
- * - The guardian and each child lead process groups of their own, so that a Ctrl-C or a hang-up meant for the
- *   launcher reaches none of them, and so that a child is ended together with all that it started.
- * - A child that is stopped is continued to hear its SIGTERM; a child that is still there after the grace is killed.
- * - When a child ends, what is left of its group is killed: a runtime without the process that drives it is litter.
- * Rejected: handlers in the launcher (SIGKILL runs none) and a parent-death signal (Linux only, one level deep).
- *
- * stdin: one `Command` a line. stdout: one `GuardianEvent` a line. Commands are done in order, each has its answer.
- */
+// The guardian: the one process that starts every other process of a world, and outlives the
+// launcher by seconds.
+//
+// Nothing that can be forgotten ends a world: the launcher holds a pipe to the guardian's stdin,
+// and when that pipe closes, for whatever reason (done, crashed, SIGKILL, terminal closed), the
+// guardian ends everything.
+// - The guardian and each child lead process groups of their own, so that a Ctrl-C or a hang-up
+//   meant for the launcher reaches none of them, and so that a child is ended together with all
+//   that it started.
+// - A child that is stopped is continued to hear its SIGTERM; a child that is still there after the
+//   grace is killed.
+// - When a child ends, what is left of its group is killed: a runtime without the process that
+//   drives it is litter.
+// Rejected: handlers in the launcher (SIGKILL runs none) and a parent-death signal (Linux only, one
+// level deep).
+//
+// stdin: one `Command` a line. stdout: one `GuardianEvent` a line. Commands are done in order, each
+// has its answer.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -108,7 +114,8 @@ function start(id: number, order: StartOrder): void {
   createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) =>
     emit({ line: { name: order.name, line } }),
   );
-  // Killing the rest of the group closes the last copies of stdout, so 'close' follows 'exit' at once.
+  // Killing the rest of the group closes the last copies of stdout, so 'close' follows 'exit' at
+  // once.
   child.on('exit', () => signalGroup(child, 'SIGKILL'));
   child.on('close', (code, signal) => {
     if (child.pid === undefined) return; // it never ran: answered above
@@ -149,7 +156,8 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-child.pid, signal);
   } catch (error) {
-    // ESRCH: the group has ended by itself. EPERM: macOS says so of a group of which only a zombie is left.
+    // ESRCH: the group has ended by itself. EPERM: macOS says so of a group of which only a zombie
+    // is left.
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ESRCH' && code !== 'EPERM') throw error;
   }

@@ -1,24 +1,25 @@
-/**
- * The service behind a region's gateway: a small notes service, and the world's only honest counter of arrivals.
- *
- * What a scenario claims about where requests went is read here, never from the edge or the gateway: each request is
- * an arrival, counted when its headers are in. The service trusts `portolan-tenant` and `portolan-decision` as a
- * service behind the gateway does; it listens on loopback only. No input may end it.
- *
- *   POST /notes {"text"}                -> 201 {"id"}           GET /notes -> 200 {"notes": [{id, text}]}
- *   POST /-/echo                        -> 200, the body as it comes
- *   GET  /-/slow?bytes=N&chunkMs=M      -> 200, N bytes, 1 KiB at a time with M ms between
- *   GET  /-/arrivals?since=N            -> 200 `Arrivals` (itself no arrival)
- *
- * Started as: service.ts REGION DATABASE. Announces {"ready": {"url"}}; ends when its stdin closes.
- */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+// What stands behind a region's gateway: a small notes service, and the honest counter of arrivals.
+//
+// What a scenario claims about where requests went is read here, never from the edge or the
+// gateway: each request is an arrival, counted when its headers are in. The service trusts
+// `portolan-tenant` and `portolan-decision` as a service behind the gateway does; it listens on
+// loopback only. No input may end it.
+//
+//   POST /notes {"text"}          201 {"id"}
+//   GET  /notes                   200 {"notes": [{"id", "text"}]}
+//   POST /-/echo                  200, the body as it comes
+//   GET  /-/slow?bytes=N&chunkMs=M  200, N bytes, 1 KiB every M ms
+//   GET  /-/arrivals?since=N      200 `Arrivals` (itself no arrival)
+//
+// Started as: service.ts REGION DATABASE. Announces {"ready": {"url"}}; ends when its stdin closes.
+
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as pause } from 'node:timers/promises';
 
-/** A scenario reads more often than this many requests arrive; older ones are still in `total` and `tenants`. */
+/** A scenario reads before this many arrive; older ones are in `total` and `tenants` only. */
 const KEPT_ARRIVALS = 20_000;
 const COUNTED_TENANTS = 10_000;
 const NOTE_BYTES = 1024 * 1024;
@@ -26,7 +27,7 @@ const LISTED_NOTES = 1000;
 const SLOW_BYTES = 64 * 1024 * 1024;
 const SLOW_CHUNK_BYTES = 1024;
 const SLOW_CHUNK_MS = 10_000;
-/** Longer than a gateway keeps idle connections, so that it is never the service that closes one in use. */
+/** Longer than a gateway keeps idle connections: the service must not close one in use. */
 const KEEP_ALIVE_MS = 120_000;
 
 export type Arrival = {
@@ -155,19 +156,24 @@ class Service {
 }
 
 async function slow(response: ServerResponse, url: URL): Promise<void> {
-  const bytes = count(url, 'bytes', 16 * SLOW_CHUNK_BYTES, SLOW_BYTES);
+  let left = count(url, 'bytes', 16 * SLOW_CHUNK_BYTES, SLOW_BYTES);
   const chunkMs = count(url, 'chunkMs', 10, SLOW_CHUNK_MS);
-  const gone = new AbortController();
-  response.once('close', () => gone.abort());
+  let timer: NodeJS.Timeout | undefined;
+  const source = new Readable({
+    read() {
+      const bytes = Math.min(left, SLOW_CHUNK_BYTES);
+      left -= bytes;
+      const chunk = bytes === 0 ? null : 'x'.repeat(bytes);
+      timer = setTimeout(() => this.push(chunk), chunkMs);
+    },
+    destroy(error, callback) {
+      clearTimeout(timer);
+      callback(error);
+    },
+  });
   response.setHeader('content-type', 'text/plain');
   response.flushHeaders();
-  const chunks = async function* (): AsyncGenerator<string> {
-    for (let left = bytes; left > 0; left -= SLOW_CHUNK_BYTES) {
-      yield 'x'.repeat(Math.min(left, SLOW_CHUNK_BYTES));
-      await pause(chunkMs, undefined, { signal: gone.signal });
-    }
-  };
-  await pipeline(chunks, response);
+  await pipeline(source, response);
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {
@@ -175,7 +181,8 @@ async function readBody(request: IncomingMessage): Promise<string> {
   let bytes = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
     bytes += part.byteLength;
-    // What is too much is still read to its end, or the client would see a reset instead of the answer.
+    // What is too much is still read to its end, or the client would see a reset instead of the
+    // answer.
     if (bytes <= NOTE_BYTES) parts.push(part);
   }
   if (bytes > NOTE_BYTES) throw new Refusal(413, `a note has at most ${NOTE_BYTES} bytes`);
@@ -233,7 +240,7 @@ function main(region: string | undefined, database: string | undefined): void {
   if (region === undefined || database === undefined) throw new Error('service.ts REGION DATABASE');
   const db = new DatabaseSync(database);
   const service = new Service(region, db);
-  const server: Server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     service.handle(request, response).catch((error: unknown) => refuse(response, error));
   });
   server.on('clientError', (_, socket) => {

@@ -1,14 +1,15 @@
-/**
- * Clients: one HTTP request to an edge location, as if from a real city.
- *
- * The Worker must see what it would see in production, so four headers do what Cloudflare's network does there:
- * - `Host` is the tenant's host (over loopback the address says nothing about it);
- * - `X-Forwarded-Proto` makes the Worker's `request.url` https, and lets it see that very header, as in production;
- * - `CF-Connecting-IP` is the client's address, whatever the client wrote there;
- * - `MF-CF-Blob` becomes `request.cf`, exactly as given. Without a complete one the local runtime would invent a
- *   client in Austin, Texas, so nothing is sent without it.
- * The Worker also sees `mf-cf-blob` among its headers, which production has not.
- */
+// Clients: one HTTP request to an edge location, as if from a real city.
+//
+// The Worker must see what it would see in production, so four headers do what Cloudflare's network
+// does there:
+// - `Host` is the tenant's host (over loopback the address says nothing about it);
+// - `X-Forwarded-Proto` makes the Worker's `request.url` https, and lets it see that very header,
+//   as in production;
+// - `CF-Connecting-IP` is the client's address, whatever the client wrote there;
+// - `MF-CF-Blob` becomes `request.cf`, exactly as given. Without a complete one the local runtime
+//   would invent a client in Austin, Texas, so nothing is sent without it.
+// The Worker also sees `mf-cf-blob` among its headers, which production has not.
+
 import assert from 'node:assert/strict';
 import { Agent } from 'undici';
 import type { Cf, City } from './cities.ts';
@@ -88,7 +89,10 @@ function assertComplete(cf: Cf): void {
   }
 }
 
-/** JSON for a header: São Paulo's name is not ASCII, and a header's bytes would arrive as something else. */
+/**
+ * JSON for a header: São Paulo's name is not ASCII, and a header's bytes would arrive as something
+ * else.
+ */
 function asciiJson(value: unknown): string {
   return JSON.stringify(value).replace(
     /[\u0080-\uffff]/g,

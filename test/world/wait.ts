@@ -1,11 +1,9 @@
-/**
- * The one place of the world that polls.
- *
- * What another process does often has no event this side could await: that it is gone, that its port is closed,
- * that an edge serves a version. `until` asks again and again up to a deadline, and its error says what was waited
- * for and what was seen last, so that a failed scenario reads as a sentence. Where an event exists (a line, an exit,
- * an answer), await that instead.
- */
+// The one place of the world that polls.
+//
+// What another process does often has no event this side could await: that it is gone, that its
+// port is closed, that an edge serves a version. `until` asks again and again up to a deadline, and
+// its error says what was waited for and what was seen last, so that a failed scenario reads as a
+// sentence. Where an event exists (a line, an exit, an answer), await that instead.
 
 import { readFileSync } from 'node:fs';
 
@@ -13,7 +11,7 @@ const PAUSE_MS = 20;
 
 type Truthy<T> = Exclude<T, false | null | undefined>;
 
-/** The first answer of `probe` that is not false, null or undefined. A probe that throws counts as "not yet". */
+/** The first answer that is not false, null or undefined. A probe that throws says "not yet". */
 export async function until<T>(
   what: string,
   probe: () => T | Promise<T>,
@@ -36,7 +34,10 @@ export async function until<T>(
   }
 }
 
-/** Whether a process still runs. A zombie does not: where nobody collects it (a container's init), it stays listed. */
+/**
+ * Whether a process still runs. A zombie does not: where nobody collects it (a container's init),
+ * it stays listed.
+ */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -48,7 +49,8 @@ export function isAlive(pid: number): boolean {
 
 function stateOf(pid: number): string | undefined {
   try {
-    // "pid (command) state ...": the command may hold spaces and brackets, so read from its last one.
+    // "pid (command) state ...": the command may hold spaces and brackets, so read from its last
+    // one.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3);
   } catch {

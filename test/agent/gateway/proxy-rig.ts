@@ -31,6 +31,8 @@ export interface Gateway {
 
 export interface GatewayOptions extends Partial<ProxyOptions> {
   readonly isLenient?: boolean;
+  /** What the gateway waits for before it forwards. */
+  readonly admit?: (incoming: IncomingMessage) => Promise<unknown>;
 }
 
 /** Long enough never to be the reason in a test that is not about time. */
@@ -91,7 +93,7 @@ export async function closedPort(): Promise<number> {
 }
 
 export async function gateway(servicePort: number, options: GatewayOptions = {}): Promise<Gateway> {
-  const { isLenient = false, ...times } = options;
+  const { isLenient = false, admit, ...times } = options;
   const proxy = createProxy({
     upstream: `http://127.0.0.1:${servicePort}`,
     headersTimeoutMs: NEVER_MS,
@@ -104,6 +106,7 @@ export async function gateway(servicePort: number, options: GatewayOptions = {})
   const waiting: ((outcome: ForwardOutcome) => void)[] = [];
   const own = { host: 'acme.example', headers: { 'portolan-tenant': 'acme' }, decision: 'd-1' };
   const server = createServer({ insecureHTTPParser: isLenient }, async (incoming, response) => {
+    await admit?.(incoming);
     const outcome = await proxy.forward(incoming, response, own);
     const waiter = waiting.shift();
     if (waiter === undefined) ended.push(outcome);

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import {
   answerTo,
   ask,
+  atRest,
   closedPort,
   gateway,
   type Handler,
@@ -264,4 +265,64 @@ test.each([
   expect(await ask(gw.port)).toMatchObject({ status: 502, headers: PROBLEM, isWhole: true });
   expect(await gw.outcome()).toMatchObject({ kind: 'upstream-failed' });
   expect(gw.outbound.length).toBe(1);
+});
+
+const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n';
+
+test.each([
+  ['a length and chunks', 'Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+  ['chunks and a length', 'Transfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\n'],
+  ['two lengths', 'Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello'],
+  ['a list of lengths', 'Content-Length: 5, 6\r\n\r\nhello'],
+  ['a signed length', 'Content-Length: +5\r\n\r\nhello'],
+  ['a coding that looks like chunks', 'Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n'],
+  ['two codings', 'Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n'],
+  [
+    'a coding before a line feed',
+    'Transfer-Encoding:\n chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\n',
+  ],
+  ['two hosts', 'Host: evil.example\r\nContent-Length: 0\r\n\r\n'],
+])('%s: 400, and nothing reaches the service', async (_fact, rest) => {
+  // The second gateway's parser lets them pass, and the gateway itself refuses.
+  for (const isLenient of [false, true]) await refuses(rest, isLenient);
+});
+
+test.each([
+  ['a space before the colon', 'Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n'],
+  ['a folded header', 'X-A: 1\r\n Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n'],
+  ['a bare line feed', 'X-A: 1\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+  ['a NUL in a value', 'X-A: \0\r\n\r\n'],
+])('%s: 400 by the parser, and nothing reaches the service', async (_fact, rest) => {
+  await refuses(rest, false);
+});
+
+async function refuses(rest: string, isLenient: boolean): Promise<void> {
+  const gw = await gateway(await service(() => expect.unreachable('smuggled')), { isLenient });
+  const bytes = `POST / HTTP/1.1\r\nHost: x\r\n${rest}${SMUGGLED}`;
+  const { text } = await rawRequest(gw.port, bytes);
+  expect(text).toMatch(/^HTTP\/1.1 400 /);
+  expect(text.match(/HTTP\/1.1/g)).toHaveLength(1);
+  await atRest(() => gw.outbound.length);
+  expect(gw.outbound.length).toBe(0);
+}
+
+test('chunks that are bad from the first: 400, and nothing is said to the service', async () => {
+  const gw = await gateway(await service(() => expect.unreachable('smuggled')));
+  const head = 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n';
+  const { text } = await rawRequest(gw.port, `${head}0x5\r\nhello\r\n0\r\n\r\n${SMUGGLED}`);
+  expect(text).toMatch(/^HTTP\/1.1 400 /);
+  expect(await gw.outcome()).toEqual({ kind: 'client-gone' });
+  expect(await atRest(() => gw.outbound[0]?.bytesWritten ?? 0)).toBe(0);
+});
+
+test.each([
+  ['a target that names a host', 'GET http://evil.example/ HTTP/1.1', 'target-form'],
+  ['a target that is no path', 'OPTIONS * HTTP/1.1', 'target-form'],
+])('%s: 400, and nothing reaches the service', async (_fact, line, code) => {
+  const gw = await gateway(await service(() => expect.unreachable('refused')));
+  const { text } = await rawRequest(gw.port, `${line}\r\nHost: x\r\n\r\n`);
+  expect(text).toMatch(/^HTTP\/1.1 400 /);
+  expect(text).toContain(`"code":"${code}","decision":"d-1"`);
+  expect(await gw.outcome()).toEqual({ kind: 'refused', code });
+  expect(gw.outbound.length).toBe(0);
 });
