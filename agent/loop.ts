@@ -1,10 +1,10 @@
-// The agent's loop: read the source, fold, count what is active, attest, send. One turn at a time and
-// at our own pace; deltas from peers come in between turns through `deliver`. Everything that a turn
-// does to the outside goes through ports.
+// The agent's loop: read the source, fold, count what is active, attest, send. One turn at a time
+// and at our own pace; deltas from peers come in between turns through `deliver`. Everything that a
+// turn does to the outside goes through ports.
 //
 // What a crash leaves behind, step by step: before `keep.save` nothing was said; after it, a higher
-// seq and the same digest are all that the next start can say; a push that was not sent is sent with
-// the next turn. Nothing else is written.
+// seq and the same digest are all that the next start can say; a push that was not sent is sent
+// with the next turn. Nothing else is written.
 
 import { answerOf, type StoreAnswer } from '../shared/control/answer.ts';
 import type { Observation } from '../shared/control/attestation.ts';
@@ -124,9 +124,9 @@ export class Agent {
   }
 
   /**
-   * A delta from a peer: its attestations are taken, its commits are not. What an agent attests must
-   * come from its own source: a commit that an operator signed and nobody decided, brought by one
-   * stolen agent, would else be attested by all (I16).
+   * A delta from a peer: its attestations are taken, its commits are not. What an agent attests
+   * must come from its own source: a commit that an operator signed and nobody decided, brought by
+   * one stolen agent, would else be attested by all (I16).
    */
   async deliver(text: string): Promise<StoreAnswer> {
     const { crypto, nowMs } = this.#ports;

@@ -1,6 +1,6 @@
-// The agent process: reads its configuration, wires the real ports, runs the loop, listens. Started as
-// `node agent/main.ts CONFIG`. It prints one JSON line on stdout when it is ready, logs on stderr,
-// and ends on SIGTERM, SIGINT or when its standard input closes.
+// The agent process: reads its configuration, wires the real ports, runs the loop, listens. Started
+// as `node agent/main.ts CONFIG`. It prints one JSON line on stdout when it is ready, logs on
+// stderr, and ends on SIGTERM, SIGINT or when its standard input closes.
 
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';

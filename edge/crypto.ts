@@ -1,5 +1,5 @@
-// The crypto port on workerd: WebCrypto verifies (78 microseconds), node:crypto hashes, because only
-// it is synchronous.
+// The crypto port on workerd: WebCrypto verifies (78 microseconds), node:crypto hashes, because
+// only it is synchronous.
 
 import { createHash } from 'node:crypto';
 import type { Crypto } from '../shared/crypto.ts';

@@ -1,5 +1,6 @@
-// What the edge Worker is given by its configuration, and the ports its loops run on. Everything that
-// touches the world outside goes through `EdgePorts`, so that a simulation can run the same code.
+// What the edge Worker is given by its configuration, and the ports its loops run on. Everything
+// that touches the world outside goes through `EdgePorts`, so that a simulation can run the same
+// code.
 
 import type { Crypto } from '../shared/crypto.ts';
 import type { EdgeStore } from './store/worker.ts';

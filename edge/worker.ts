@@ -1,5 +1,6 @@
 // The edge Worker. Hono routes two things: the ingest of state, and everything else. Routes are
-// chosen on the path that the URL parser made; what is admitted and forwarded is the normalised one.
+// chosen on the path that the URL parser made; what is admitted and forwarded is the normalised
+// one.
 
 import { Hono } from 'hono';
 import { parseJson } from '../shared/canonical.ts';

@@ -1,6 +1,6 @@
 // One value, one byte string: RFC 8785 JSON. Digests and signatures are over these bytes, so every
-// party must compute the same. 64-bit numbers are `bigint` in memory and decimal strings on the wire
-// (RFC 8785 has doubles only); this file is where the one becomes the other.
+// party must compute the same. 64-bit numbers are `bigint` in memory and decimal strings on the
+// wire (RFC 8785 has doubles only); this file is where the one becomes the other.
 
 import serialize from 'canonicalize';
 import { assert } from './assert.ts';
@@ -48,8 +48,8 @@ export function parseCanonical(bytes: Uint8Array): { readonly value: unknown } |
 }
 
 /**
- * The JSON value of text that need not be canonical (a container whose inner parts are); null when it is not
- * JSON, is nested too deep or has no canonical form.
+ * The JSON value of text that need not be canonical (a container whose inner parts are); null when
+ * it is not JSON, is nested too deep or has no canonical form.
  */
 export function parseJson(text: string): { readonly value: unknown } | null {
   try {

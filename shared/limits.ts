@@ -1,5 +1,5 @@
-// Every bound and default of the platform, each with its reason (DESIGN 13). A bound belongs here as
-// soon as input from outside can reach it; its test stands one under and one over.
+// Every bound and default of the platform, each with its reason (DESIGN 13). A bound belongs here
+// as soon as input from outside can reach it; its test stands one under and one over.
 //
 // Policy values (ages, intervals) may be lowered by configuration, never raised above these maxima.
 
@@ -42,19 +42,28 @@ export const HOSTS_PER_TENANT_MAX = 100;
 /** Sites of a deployment; slots are taken modulo 64 (F1) and never reused. */
 export const SITES_MAX = 64;
 
-/** A subtree with at most this many entries is one leaf, so the shape depends on the set alone (C8). */
+/**
+ * A subtree with at most this many entries is one leaf, so the shape depends on the set alone (C8).
+ */
 export const MAP_LEAF_ENTRIES_MAX = 8;
 
-/** How long a superseded map node is kept, in commits, for isolates that still hold an older root. */
+/**
+ * How long a superseded map node is kept, in commits, for isolates that still hold an older root.
+ */
 export const NODE_RETENTION_VERSIONS = 512;
 
 /** Commits kept by a store behind its head, so that a receiver that lags can catch up. */
 export const COMMIT_RETENTION_VERSIONS = 512;
 
-/** Links of the chain held in memory beyond the active one; more than that is fetched as a snapshot. */
+/**
+ * Links of the chain held in memory beyond the active one; more than that is fetched as a snapshot.
+ */
 export const CHAIN_LINKS_MAX = 1024;
 
-/** Newest commits a head document carries: an isolate needs the active one and what sites name (C10). */
+/**
+ * Newest commits a head document carries: an isolate needs the active one and what sites name
+ * (C10).
+ */
 export const HEAD_COMMITS_MAX = 16;
 
 /** Map nodes an isolate holds (E4 bounds by bytes later): 2,048 nodes are about 16 MiB parsed. */

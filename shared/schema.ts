@@ -1,5 +1,5 @@
-// The few schema pieces that records, envelopes and configuration share. `zod/mini` because the edge
-// bundles this (7 KB compressed; docs/adr/0003-schemas.md).
+// The few schema pieces that records, envelopes and configuration share. `zod/mini` because the
+// edge bundles this (7 KB compressed; docs/adr/0003-schemas.md).
 
 import * as z from 'zod/mini';
 import { type Digest, isDigest } from './digest.ts';

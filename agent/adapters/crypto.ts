@@ -1,5 +1,5 @@
-// The crypto port on Node, and keys as files. node:crypto verifies synchronously in 113 microseconds
-// where WebCrypto takes 194, and a gateway verifies for every request.
+// The crypto port on Node, and keys as files. node:crypto verifies synchronously in 113
+// microseconds where WebCrypto takes 194, and a gateway verifies for every request.
 
 import {
   createHash,

@@ -1,6 +1,6 @@
-// `control: file`: the signed commits in a directory (INTERFACES). Head is the highest version without
-// a hole before it; the commit index is the version, the term 0. What lies in the files is untrusted:
-// it is handed on as found.
+// `control: file`: the signed commits in a directory (INTERFACES). Head is the highest version
+// without a hole before it; the commit index is the version, the term 0. What lies in the files is
+// untrusted: it is handed on as found.
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ export class ControlDirectory implements CommitSource {
       if (text === null) break;
       // Base64 and JSON around it take a third more; what is larger is refused unread.
       const fits = text.length <= COMMIT_BYTES_MAX * 2;
-      commits.push(fits ? (parseJson(text)?.value ?? null) : { payload: text, signatures: [] });
+      commits.push(fits ? (parseJson(text)?.value ?? null) : { payload: text });
     }
     return { commits, commitIndex: (version) => version, term: 0n };
   }

@@ -1,6 +1,6 @@
-// Files that survive a loss of power. `create` never overwrites (link(2) is the compare-and-swap of a
-// directory), `replace` never leaves half a file. After each comes an fsync of the folder, without
-// which a new name may be forgotten.
+// Files that survive a loss of power. `create` never overwrites (link(2) is the compare-and-swap of
+// a directory), `replace` never leaves half a file. After each comes an fsync of the folder,
+// without which a new name may be forgotten.
 
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, rename, rm } from 'node:fs/promises';

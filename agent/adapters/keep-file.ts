@@ -1,5 +1,5 @@
-// The keep as one small file, replaced whole. A file that is there and cannot be read is an error and
-// never a new start: an agent that forgets what it swore to could swear to something else.
+// The keep as one small file, replaced whole. A file that is there and cannot be read is an error
+// and never a new start: an agent that forgets what it swore to could swear to something else.
 
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod/mini';

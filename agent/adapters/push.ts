@@ -1,5 +1,5 @@
-// Pushing a delta over HTTP: to an edge's ingest or to a peer's API. One bounded exchange, no retry:
-// the next push comes with the next turn.
+// Pushing a delta over HTTP: to an edge's ingest or to a peer's API. One bounded exchange, no
+// retry: the next push comes with the next turn.
 
 import { request } from 'undici';
 import { PUSH_ANSWER_BYTES_MAX, PUSH_TIMEOUT_MS } from '../../shared/limits.ts';

@@ -1,5 +1,5 @@
-// The agent's own listener: deltas from peers, and status for people and the CLI. Loopback only until
-// it asks for client certificates (Control). Deltas carry their own signatures.
+// The agent's own listener: deltas from peers, and status for people and the CLI. Loopback only
+// until it asks for client certificates (Control). Deltas carry their own signatures.
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';

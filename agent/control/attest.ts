@@ -1,5 +1,5 @@
-// The next attestation of this agent (C10, H3), as a plan: what to keep first, what to say then. One
-// digest a version, for ever: what was attested is on disk before it is sent, and a head that
+// The next attestation of this agent (C10, H3), as a plan: what to keep first, what to say then.
+// One digest a version, for ever: what was attested is on disk before it is sent, and a head that
 // contradicts it is never attested.
 
 import type { Attestation, Observation } from '../../shared/control/attestation.ts';

@@ -1,6 +1,6 @@
-// Sending state on: to the edges' ingest and to the other agents (H3). Each target has one push under
-// way at most; what it answered last says which commits it lacks. The loop waits for none of this,
-// and a target that is down is simply tried again with the next push.
+// Sending state on: to the edges' ingest and to the other agents (H3). Each target has one push
+// under way at most; what it answered last says which commits it lacks. The loop waits for none of
+// this, and a target that is down is simply tried again with the next push.
 
 import { parseJson } from '../../shared/canonical.ts';
 import {

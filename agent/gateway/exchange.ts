@@ -1,8 +1,8 @@
 // One request of a client and the service's answer to it, streamed both ways.
 //
-// Each side is read as fast as the other takes it. A service that does not read makes us stop reading
-// the client, a client that does not read makes us stop reading the service; in between lie some tens
-// of kilobytes, whatever the length of the body.
+// Each side is read as fast as the other takes it. A service that does not read makes us stop
+// reading the client, a client that does not read makes us stop reading the service; in between lie
+// some tens of kilobytes, whatever the length of the body.
 //
 // Invariants:
 // - an answer that was cut off never looks complete to the client: its connection breaks;
@@ -10,16 +10,16 @@
 // - every exchange ends: by silence of one side, or by its deadline;
 // - after `#settled` nothing is written and no outcome changes.
 //
-// The service gets the head of a request together with the first bytes of its body (undici writes it
-// then), so it cannot refuse a body that the client has not begun to send. A body that ends with the
-// connection (HTTP/1.0 services) carries no mark of its end: a service that dies so that its kernel
-// closes in good order cannot be told from one that is done.
+// The service gets the head of a request together with the first bytes of its body (undici writes
+// it then), so it cannot refuse a body that the client has not begun to send. A body that ends with
+// the connection (HTTP/1.0 services) carries no mark of its end: a service that dies so that its
+// kernel closes in good order cannot be told from one that is done.
 //
-// Rejected: undici's `request` and `stream`, which lay a buffer or an async scope around each body and
-// give headers as an object; `dispatch`, on which both are built, gives them raw, and its `pause` acts
-// on the socket. The client's IncomingMessage as the body: undici destroys the body of a request that
-// failed, and with it the connection on which the client should read the 502. undici's timeouts: they
-// tick every half second and cannot say who was waited for.
+// Rejected: undici's `request` and `stream`, which lay a buffer or an async scope around each body
+// and give headers as an object; `dispatch`, on which both are built, gives them raw, and its
+// `pause` acts on the socket. The client's IncomingMessage as the body: undici destroys the body of
+// a failed request, and what the client still sends could not be read away before it reads the 502.
+// undici's timeouts: they tick every half second and cannot say who was waited for.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
@@ -91,11 +91,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   start({ path, headers, hasBody }: ForwardedHead): void {
     const { pool, times } = this.#upstream;
     const gone = () => this.#settle({ kind: 'client-gone' });
-    // The client may have left while it was decided whether it is admitted.
-    if (this.#response.destroyed) {
-      gone();
-      return;
-    }
+    if (this.#response.destroyed) gone();
+    if (this.#settled) return; // It left while it was decided whether it is admitted.
     this.#request.on('error', gone);
     this.#response.on('error', gone).on('close', gone);
     this.#response.on('drain', () => this.#resumeAnswer());
@@ -121,7 +118,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const response = this.#response;
     response.writeHead(status, answerHeaders(status, latin1(controller.rawHeaders)));
     this.#watchSilence();
-    // A head without a body yet (events, long polls) must not wait for one; with one, both go at once.
+    // A head without a body yet (events, long polls) must not wait for one; with one, both go at
+    // once.
     process.nextTick(() => {
       if (this.#bytesOut === 0 && !response.writableEnded) response.flushHeaders();
     });
@@ -135,11 +133,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    if (this.#upstream.resetting) this.#fail({ kind: 'upstream-failed', code: 'ECONNRESET' });
     if (this.#settled) return;
-    if (this.#upstream.resetting) {
-      this.#fail({ kind: 'upstream-failed', code: 'ECONNRESET' });
-      return;
-    }
     const status = this.#response.statusCode;
     this.#response.end(() => {
       const [bytesIn, bytesOut] = [this.#bytesIn, this.#bytesOut];
@@ -150,8 +145,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseError(_controller: unknown, error: Error & { readonly code?: string }): void {
     const code = error.code ?? error.name;
     // Our clock and undici's of connecting run side by side; whichever is first, it is one fact.
-    const isSilence = code === 'UND_ERR_CONNECT_TIMEOUT';
-    if (isSilence) this.#fail({ kind: 'deadline', code: 'service-silent' });
+    if (code === 'UND_ERR_CONNECT_TIMEOUT')
+      this.#fail({ kind: 'deadline', code: 'service-silent' });
     else this.#fail({ kind: 'upstream-failed', code });
   }
 
@@ -241,7 +236,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
 function breakOff(response: ServerResponse): void {
   const socket = response.socket;
-  // To HTTP/1.0, a connection closed in good order is the end of the body. TLS has its own mark of it.
+  // To HTTP/1.0, a connection closed in good order is the end of the body. TLS has its own mark of
+  // it.
   const isReset = response.req.httpVersion === '1.0' && socket !== null && !('encrypted' in socket);
   if (isReset) socket.resetAndDestroy();
   else response.destroy();

@@ -5,13 +5,16 @@
 // Set-Cookie lines, the order that a signature will cover, the second Host that an attacker sent.
 //
 // Invariants:
-// - what belongs to one connection stays on it (RFC 9110, 7.6.1), and so does what `Connection` names;
-// - the service sees a platform header, or any name that the gateway sets, from the gateway alone. Names
-//   are compared as CGI-like services fold them: `Portolan_Tenant` is `portolan-tenant` to them;
-// - a request whose end or whose host two parsers could see in two places is refused and goes nowhere
-//   (request smuggling, RFC 9112, 6.3). node:http refuses most of these before; this is the second lock,
-//   for a parser that was configured leniently or replaced;
-// - no answer may be kept by a cache of the edge's zone, which would hand it to another tenant (E7).
+// - what belongs to one connection stays on it (RFC 9110, 7.6.1), and so does what `Connection`
+//   names;
+// - the service sees a platform header, or any name that the gateway sets, from the gateway
+//   alone. Names are compared as CGI-like services fold them: `Portolan_Tenant` is
+//   `portolan-tenant` to them;
+// - a request whose end or whose host two parsers could see in two places is refused and goes
+//   nowhere (request smuggling, RFC 9112, 6.3). node:http refuses most of these before; this is the
+//   second lock, for a parser that was configured leniently or replaced;
+// - no answer may be kept by a cache of the edge's zone, which would hand it to another tenant
+//   (E7).
 //
 // Rejected: a list of allowed headers. Services have headers that nobody here knows.
 
@@ -60,7 +63,7 @@ type Framing =
   | { readonly kind: 'chunked' }
   | HeadRefusal;
 
-/** Of one connection, in either direction; `proxy-` by prefix. Expect is the gateway's to answer. */
+/** Of one connection; `proxy-` goes by prefix. Expect is the gateway's to answer. */
 const HOP = new Set([
   'connection',
   'expect',

@@ -1,5 +1,6 @@
-// The gateway's own refusals and failures, in the one form that people and programs read (RFC 9457).
-// They tell a stranger a code and the decision's id, and nothing of what stands behind the gateway.
+// The gateway's own refusals and failures, in the one form that people and programs read (RFC
+// 9457). They tell a stranger a code and the decision's id, and nothing of what stands behind the
+// gateway.
 
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { noStoreHeader } from './hop-headers.ts';

@@ -1,9 +1,10 @@
-// The way from the gateway to one service: a pool of connections, and over it one exchange a request
-// (exchange.ts). Whether a request may pass is decided before; here it is only carried.
+// The way from the gateway to one service: a pool of connections, and over it one exchange a
+// request (exchange.ts). Whether a request may pass is decided before; here it is only carried.
 //
 // Invariants:
-// - one call, one request to the service, at most: no retry, no redirect followed. Only the edge knows
-//   whether an operation may be repeated (S6), and a followed redirect could leave the scope (E7);
+// - one call, one request to the service, at most: no retry, no redirect followed. Only the edge
+//   knows whether an operation may be repeated (S6), and a followed redirect could leave the scope
+//   (E7);
 // - an ambiguous request (hop-headers.ts), and whatever follows it on its connection, opens none.
 //
 // Rejected: HTTP/2 to the service, which undici would take when it is offered. Many exchanges would

@@ -1,6 +1,6 @@
 // The ingest (E1): the one way in for state. The sender is checked BEFORE a store is touched, so a
-// stranger costs one verification and wakes no object. Then the very bytes go to every store, each of
-// which judges them for itself; a slow or broken store delays nobody beyond its timeout.
+// stranger costs one verification and wakes no object. Then the very bytes go to every store, each
+// of which judges them for itself; a slow or broken store delays nobody beyond its timeout.
 
 import { canonical, parseJson } from '../../shared/canonical.ts';
 import { type StoreAnswer, storeAnswerSchema } from '../../shared/control/answer.ts';
@@ -43,10 +43,9 @@ async function offer(store: StorePort, body: string, ports: EdgePorts): Promise<
   return answer.success ? answer.data : failed('store-failed');
 }
 
-/** The body as text, or null beyond the bound; a declared length is not believed. */
+/** The body as text, or null beyond the bound, where reading stops; no declared length is believed. */
 async function readBody(request: Request): Promise<string | null> {
-  const declared = Number(request.headers.get('content-length') ?? 0);
-  if (declared > DELTA_BYTES_MAX || request.body === null) return declared > 0 ? null : '';
+  if (request.body === null) return '';
   const decoder = new TextDecoder();
   let text = '';
   let bytes = 0;

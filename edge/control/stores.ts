@@ -18,7 +18,9 @@ const PLACES: readonly StorePlace[] = [
   { id: 'apac', hint: 'apac', continents: ['AS', 'OC', 'AN'], binding: 'EDGE_STORE_APAC' },
 ];
 
-/** Every store, the nearest first by continent: what a cold isolate can know before it has state. */
+/**
+ * Every store, the nearest first by continent: what a cold isolate can know before it has state.
+ */
 export function storesNear(env: EdgeEnv, continent: string | undefined): readonly StorePort[] {
   const near = (place: StorePlace) => (place.continents.includes(continent ?? '') ? 0 : 1);
   return PLACES.toSorted((a, b) => near(a) - near(b)).map((place) => storePort(env, place));

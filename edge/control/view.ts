@@ -1,6 +1,6 @@
-// What one isolate holds: a mirror of the head, the global part of the active version, and a bounded
-// set of map nodes (E4). Memory only; losing it costs a fetch. Nothing enters unverified, so the
-// request path reads it without a check (E2).
+// What one isolate holds: a mirror of the head, the global part of the active version, and a
+// bounded set of map nodes (E4). Memory only; losing it costs a fetch. Nothing enters unverified,
+// so the request path reads it without a check (E2).
 
 import type { TenantLookup } from '../../shared/admission/tenant.ts';
 import { lookUpTenant } from '../../shared/admission/tenant.ts';

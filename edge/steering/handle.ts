@@ -1,5 +1,5 @@
-// One request, from facts to answer: read facts, make sure of verified state, decide, then forward or
-// refuse. The state may be loaded on the way; the decision itself waits for nothing.
+// One request, from facts to answer: read facts, make sure of verified state, decide, then forward
+// or refuse. The state may be loaded on the way; the decision itself waits for nothing.
 
 import type { Facts } from '../../shared/admission/facts.ts';
 import { COLD_BUDGET_MS, SOFT_AGE_MS } from '../../shared/limits.ts';

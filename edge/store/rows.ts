@@ -1,6 +1,6 @@
-// The rows of an edge store: commits, pieces by digest, the floor (E1, E5). Every write of one commit
-// is one transaction. Pieces that a commit replaces stay for some hundred versions, because isolates
-// still walk from older roots.
+// The rows of an edge store: commits, pieces by digest, the floor (E1, E5). Every write of one
+// commit is one transaction. Pieces that a commit replaces stay for some hundred versions, because
+// isolates still walk from older roots.
 
 import { canonical } from '../../shared/canonical.ts';
 import type { Place } from '../../shared/control/answer.ts';
@@ -84,8 +84,8 @@ export class Rows {
   }
 
   /**
-   * Takes back the commits after `version`. What they replaced is in use again; what they added stays
-   * until it is replaced or the store starts again.
+   * Takes back the commits after `version`. What they replaced is in use again; what they added
+   * stays until it is replaced or the store starts again.
    */
   rewind(version: bigint): void {
     this.#storage.transactionSync(() => {

@@ -86,9 +86,9 @@ export class Store {
   }
 
   /**
-   * A commit that an operator signed but nobody decided (the loser of a race, say) can be brought here
-   * by any one agent. When a threshold attests another one in its place, the store goes back to what
-   * is active, and the next delta brings the right one (C9, I16).
+   * A commit that an operator signed but nobody decided (the loser of a race, say) can be brought
+   * here by any one agent. When a threshold attests another one in its place, the store goes back
+   * to what is active, and the next delta brings the right one (C9, I16).
    */
   #leaveFork(nowMs: number): void {
     const { active, chain } = this.#holder;

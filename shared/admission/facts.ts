@@ -1,5 +1,5 @@
-// Facts: everything a decision may look at, parsed once from the request (S1). A decision that needs
-// more than this cannot be explained later, so nothing else is passed.
+// Facts: everything a decision may look at, parsed once from the request (S1). A decision that
+// needs more than this cannot be explained later, so nothing else is passed.
 
 import * as z from 'zod/mini';
 import { PATH_BYTES_MAX } from '../limits.ts';
@@ -23,10 +23,10 @@ export const factsSchema = z.strictObject({
 export type Facts = z.infer<typeof factsSchema>;
 
 /**
- * The one form of a path: percent-escapes of unreserved characters decoded, the others in upper case
- * (RFC 3986 6.2.2). null for what servers read in different ways: broken escapes, characters outside
- * printable ASCII, backslashes, escaped controls, dot segments that only decoding uncovers. An
- * escaped slash stays escaped: it is part of a segment.
+ * The one form of a path: percent-escapes of unreserved characters decoded, the others in upper
+ * case (RFC 3986 6.2.2). null for what servers read in different ways: broken escapes, characters
+ * outside printable ASCII, backslashes, escaped controls, dot segments that only decoding uncovers.
+ * An escaped slash stays escaped: it is part of a segment.
  */
 export function normalisePath(pathname: string): string | null {
   if (pathname.length > PATH_BYTES_MAX || !/^\/[!-~]*$/.test(pathname)) return null;

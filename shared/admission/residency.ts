@@ -1,5 +1,6 @@
-// Residency: which regions MAY serve a tenant. Asked first, to narrow, and last, to confirm, on every
-// path and at every hop (I14): edge, gateway and later replication call these same two functions.
+// Residency: which regions MAY serve a tenant. Asked first, to narrow, and last, to confirm, on
+// every path and at every hop (I14): edge, gateway and later replication call these same two
+// functions.
 
 import type { Placement, Policy, Scope } from '../control/record.ts';
 import type { OperationClass } from './operation.ts';
@@ -27,7 +28,9 @@ export function residencyFault(
 
 export type IngressFault = 'ingress-country' | 'country-unknown';
 
-/** May the edge handle a request from `country`? Not knowing it, where a rule asks, is doubt (S1). */
+/**
+ * May the edge handle a request from `country`? Not knowing it, where a rule asks, is doubt (S1).
+ */
 export function ingressFault(scope: Scope, country: string | undefined): IngressFault | null {
   if (scope.ingress === 'any') return null;
   if (country === undefined) return 'country-unknown';

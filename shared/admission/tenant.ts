@@ -1,6 +1,6 @@
 // Whose request is it? By host: the exact name, else the wildcard of its parent (one label, as in
-// certificates). Both answers, also "nobody's", come with a proof under the active manifest (C8), so
-// an unknown host is a fact and not a guess.
+// certificates). Both answers, also "nobody's", come with a proof under the active manifest (C8),
+// so an unknown host is a fact and not a guess.
 
 import type { Manifest } from '../control/manifest.ts';
 import type { MapName } from '../control/merkle-map.ts';

@@ -150,17 +150,13 @@ function sighted(
   const place = `${generation}/${version}`;
   const seen = book.sightings.get(site);
   const before = seen?.get(place);
-  if (before === envelope) return book;
-  if (before !== undefined) {
-    return { sightings: book.sightings, equivocators: new Set(book.equivocators).add(site) };
-  }
+  const { sightings, equivocators } = book;
+  if (before === envelope) return { sightings, equivocators };
+  if (before !== undefined) return { sightings, equivocators: new Set(equivocators).add(site) };
   const next = new Map(seen).set(place, envelope);
   for (const oldest of next.keys()) {
     if (next.size <= SIGHTINGS_PER_SITE_MAX) break;
     next.delete(oldest);
   }
-  return {
-    sightings: new Map(book.sightings).set(site, next),
-    equivocators: book.equivocators,
-  };
+  return { sightings: new Map(sightings).set(site, next), equivocators };
 }

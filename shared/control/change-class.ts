@@ -1,9 +1,9 @@
-// The class of a change, derived from its effect (C6): what lets a tenant's bytes go where they could
-// not go before is `safety`, whoever signs it and whatever the envelope says.
+// The class of a change, derived from its effect (C6): what lets a tenant's bytes go where they
+// could not go before is `safety`, whoever signs it and whatever the envelope says.
 //
-// Evasions that this closes: widening a scope before or after moving tenants into it (both the scope
-// and each tenant's effective rule are compared), and retiring a tenant to create it again elsewhere
-// (an id that comes back is `safety`).
+// Evasions that this closes: widening a scope before or after moving tenants into it (both the
+// scope and each tenant's effective rule are compared), and retiring a tenant to create it again
+// elsewhere (an id that comes back is `safety`).
 
 import type { ChangeClass } from './envelope.ts';
 import type { TenantChange } from './fold.ts';

@@ -1,7 +1,7 @@
 // The head: what a store hands to isolates. The newest commits with their manifests, and the
 // attestations that make one of them active. An isolate does not fold: it checks the author, the
-// chain, the manifests' digests and a threshold of sites, and loads pieces of state as it needs them
-// (C8). So a head is some kilobytes, whatever the number of tenants.
+// chain, the manifests' digests and a threshold of sites, and loads pieces of state as it needs
+// them (C8). So a head is some kilobytes, whatever the number of tenants.
 
 import * as z from 'zod/mini';
 import { canonical, parseJson, toWire, utf8 } from '../canonical.ts';

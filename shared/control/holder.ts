@@ -1,6 +1,6 @@
-// A full holder of control state: an agent, an edge store, the CLI. It has every piece, judges every
-// commit itself and knows which version is active. All of it is values: the shell that holds a
-// `Holder` verifies (asynchronous), then admits (synchronous), stores what is returned, and only
+// A full holder of control state: an agent, an edge store, the CLI. It has every piece, judges
+// every commit itself and knows which version is active. All of it is values: the shell that holds
+// a `Holder` verifies (asynchronous), then admits (synchronous), stores what is returned, and only
 // then takes the next value, so no state is ever shown that is not stored.
 
 import type { Crypto, Hasher } from '../crypto.ts';
@@ -130,7 +130,9 @@ export async function verifyAttestations(
   return { verified, refused };
 }
 
-/** Takes attestations into the book, then counts what is active. Refusals: of `receiveAttestation`. */
+/**
+ * Takes attestations into the book, then counts what is active. Refusals: of `receiveAttestation`.
+ */
 export function receiveAll(
   holder: Holder,
   verified: readonly Verified<Attestation>[],

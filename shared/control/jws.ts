@@ -2,10 +2,10 @@
 // ONE place where a `Verified<T>` is made. Two steps, because C9 judges size, encoding and position
 // before it pays for a signature: `decodeJws` (synchronous, trusts nothing), then `verifyJws`.
 //
-// The header is exactly {alg, kid, typ}: no embedded keys (`jwk`, `x5c`), no `crit`, and a `typ` for
-// each kind of document, so that an attestation can never be read as a commit. Rejected: jose at run
-// time. It accepts non-canonical base64url and counts the first good signature as enough; it checks
-// this file in the tests instead (docs/adr/0002-signed-documents.md).
+// The header is exactly {alg, kid, typ}: no embedded keys (`jwk`, `x5c`), no `crit`, and a `typ`
+// for each kind of document, so that an attestation can never be read as a commit. Rejected: jose
+// at run time. It accepts non-canonical base64url and counts the first good signature as enough; it
+// checks this file in the tests instead (docs/adr/0002-signed-documents.md).
 
 import * as z from 'zod/mini';
 import { decodeBase64url, encodeBase64url } from '../base64url.ts';
@@ -83,13 +83,13 @@ export function decodeJws<T>(
   kind: DocumentKind<T>,
   hasher: Hasher,
 ): Decoded<T> | Refusal {
+  // Bounds first (C9). Four characters carry three bytes; nothing is decoded before this.
+  if (payloadLength(input) > Math.ceil((kind.maxBytes * 4) / 3)) {
+    return refuse('too-large', `${kind.typ} takes ${kind.maxBytes} bytes`);
+  }
   const parsed = jwsSchema.safeParse(input);
   if (!parsed.success) return refuse('malformed', firstIssue(parsed.error));
   const jws = parsed.data;
-  // Four characters carry three bytes; checked before anything is decoded.
-  if (jws.payload.length > Math.ceil((kind.maxBytes * 4) / 3)) {
-    return refuse('too-large', `${kind.typ} takes ${kind.maxBytes} bytes`);
-  }
   const bytes = decodeBase64url(jws.payload);
   if (bytes === null) return refuse('encoding', 'payload is not strict base64url');
   const signatures = decodeSignatures(jws, kind.typ);
@@ -135,6 +135,11 @@ export async function signJws(
     }),
   );
   return { payload, signatures };
+}
+
+function payloadLength(input: unknown): number {
+  if (typeof input !== 'object' || input === null || !('payload' in input)) return 0;
+  return typeof input.payload === 'string' ? input.payload.length : 0;
 }
 
 function decodeSignatures(jws: Jws, typ: DocumentType): readonly DecodedSignature[] | Refusal {

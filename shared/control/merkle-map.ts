@@ -1,10 +1,11 @@
 // A map whose root digest commits to its whole content, so that a reader who trusts the root can
 // load, verify and keep only the entries it serves, and can prove that an entry is absent (C8).
 //
-// A 256-ary tree by the bytes of SHA-256(key). A subtree with 8 entries or fewer is one leaf, so the
-// shape, and with it the root, depends on the set of entries alone: no order of edits shows. Nodes
-// are named by their digest and carry the map's name, so a node of one map never stands in another.
-// Rejected: a binary tree (many more loads), a sorted B-tree (its shape depends on history).
+// A 256-ary tree by the bytes of SHA-256(key). A subtree with 8 entries or fewer is one leaf, so
+// the shape, and with it the root, depends on the set of entries alone: no order of edits shows.
+// Nodes are named by their digest and carry the map's name, so a node of one map never stands in
+// another. Rejected: a binary tree (many more loads), a sorted B-tree (its shape depends on
+// history).
 
 import { canonical, parseCanonical, utf8 } from '../canonical.ts';
 import type { Hasher } from '../crypto.ts';

@@ -1,6 +1,6 @@
 // Taking in a delta, for every full holder alike: verify everything first (asynchronous, changes
-// nothing), then admit in one synchronous run, storing each commit before it is used. Between the two
-// another delta may have been taken, so position is judged again on admission.
+// nothing), then admit in one synchronous run, storing each commit before it is used. Between the
+// two another delta may have been taken, so position is judged again on admission.
 
 import type { Crypto } from '../crypto.ts';
 import type { Attestation } from './attestation.ts';
@@ -32,7 +32,9 @@ export interface HolderStorage {
   store(admitted: Admitted): void;
 }
 
-/** Screens and verifies. The first refused commit ends the run of commits: what follows needs it. */
+/**
+ * Screens and verifies. The first refused commit ends the run of commits: what follows needs it.
+ */
 export async function verifyBatch(
   holder: Holder,
   input: { readonly commits: readonly unknown[]; readonly attestations: readonly unknown[] },

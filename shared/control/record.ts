@@ -132,7 +132,9 @@ export type RecordKey =
   | { readonly kind: 'tenant'; readonly id: string }
   | { readonly kind: 'placement'; readonly id: string };
 
-/** `global/<kind>/<id>`, `tenants/<id>/tenant`, `tenants/<id>/placement`; null for anything else. */
+/**
+ * `global/<kind>/<id>`, `tenants/<id>/tenant`, `tenants/<id>/placement`; null for anything else.
+ */
 export function parseKey(key: string): RecordKey | null {
   const [root, second, third, ...rest] = key.split('/');
   if (second === undefined || third === undefined || rest.length > 0) return null;

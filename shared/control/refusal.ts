@@ -67,6 +67,6 @@ export function refuse(code: ControlCode, detail: string): Refusal {
   return { kind: 'refused', code, detail };
 }
 
-export function isRefusal(value: { readonly kind?: unknown } | Refusal): value is Refusal {
-  return value.kind === 'refused';
+export function isRefusal(value: object): value is Refusal {
+  return 'kind' in value && value.kind === 'refused';
 }

@@ -37,8 +37,8 @@ export function draft(
 
 /**
  * Judges the next commit. The signatures of `envelope` hold; everything else is checked here, in
- * C9's order. Refusals: cluster, rules, generation, stale, gap, previous, lamport, author, approvals,
- * safety, class, manifest, and those of `fold`.
+ * C9's order. Refusals: cluster, rules, generation, stale, gap, previous, lamport, author,
+ * approvals, safety, class, manifest, and those of `fold`.
  */
 export function judge(
   state: ControlState,

@@ -1,6 +1,7 @@
-// What attestations add up to for a region (H4). Only a majority of ALL sites, silent ones included,
-// calls it up or down; anything less is `unknown`, which moves nothing. So with three sites one may be
-// dead or lie and neither can take a healthy region out or bring a dead one back (I16).
+// What attestations add up to for a region (H4). Only a majority of ALL sites, silent ones
+// included, calls it up or down; anything less is `unknown`, which moves nothing. So with three
+// sites one may be dead or lie and neither can take a healthy region out or bring a dead one back
+// (I16).
 
 import type { Attestation, Observation } from '../control/attestation.ts';
 

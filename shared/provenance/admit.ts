@@ -1,6 +1,6 @@
-// The gateway's own decision on a call that an edge sent (P3): the same records, looked up again, the
-// same residency rule, asked again, for this region alone. What the edge wrote is compared, never
-// believed: it can only make the answer a refusal.
+// The gateway's own decision on a call that an edge sent (P3): the same records, looked up again,
+// the same residency rule, asked again, for this region alone. What the edge wrote is compared,
+// never believed: it can only make the answer a refusal.
 
 import type { Facts } from '../admission/facts.ts';
 import { operationOf } from '../admission/operation.ts';

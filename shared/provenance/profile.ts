@@ -9,9 +9,9 @@
 //
 // 64-bit numbers travel as strings: Structured Field integers end at 15 digits.
 //
-// Rejected: a general Structured Fields parser. It accepts what nobody here sends (parameters, inner
-// lists, the last of two equal keys wins), and this runs on every request. The tests hold every
-// written value against a general parser instead.
+// Rejected: a general Structured Fields parser. It accepts what nobody here sends (parameters,
+// inner lists, the last of two equal keys wins), and this runs on every request. The tests hold
+// every written value against a general parser instead.
 
 import { assert } from '../assert.ts';
 
@@ -20,7 +20,9 @@ export const provenanceHeader = 'portolan-provenance';
 /** Headers with this prefix are the platform's: nobody outside may set them (P2). */
 export const portolanHeaderPrefix = 'portolan-';
 
-/** Four names of at most 253 characters, five counters, two digests: 2 KiB, and as much to spare. */
+/**
+ * Four names of at most 253 characters, five counters, two digests: 2 KiB, and as much to spare.
+ */
 export const PROVENANCE_BYTES_MAX = 4096;
 
 export interface Provenance {
@@ -50,7 +52,9 @@ export interface ProvenanceRefusal {
   readonly detail: string;
 }
 
-/** Forms of a member's value, each matched at one place; the group is what is between the quotes. */
+/**
+ * Forms of a member's value, each matched at one place; the group is what is between the quotes.
+ */
 const TEXT = /"((?:[ !#-[\]-~]|\\["\\])+)"/y;
 /** As many digits as control state admits in a counter. */
 const COUNTER = /"(0|[1-9][0-9]{0,18})"/y;

@@ -1,7 +1,7 @@
-// The decision: which region serves this request, or why none does. The policy on one screen, in the
-// order of S2; steps that later issues add (identity, flags, rate, affinity, pressure) go between
-// the ones that are here. Pure: the same facts and scene give the same decision on every edge, in
-// DNS and in `explain` (S4, S10).
+// The decision: which region serves this request, or why none does. The policy on one screen, in
+// the order of S2; steps that later issues add (identity, flags, rate, affinity, pressure) go
+// between the ones that are here. Pure: the same facts and scene give the same decision on every
+// edge, in DNS and in `explain` (S4, S10).
 
 import type { Facts } from '../admission/facts.ts';
 import { type OperationClass, operationOf } from '../admission/operation.ts';

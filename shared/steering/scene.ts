@@ -1,5 +1,6 @@
 // The scene of a decision: everything known when it is made, already verified, and nothing that is
-// not. A scene and the facts determine the decision, which is why it can be recomputed offline (S10).
+// not. A scene and the facts determine the decision, which is why it can be recomputed offline
+// (S10).
 
 import type { TenantLookup } from '../admission/tenant.ts';
 import { attestedCommitIndex, type Evidence } from '../control/activation.ts';

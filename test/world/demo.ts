@@ -1,5 +1,5 @@
-// The world's deployment: two regions and a witness, four edge locations, five tenants that differ in
-// what their residency allows. Scenarios hold their expectations as literal tables beside this.
+// The world's deployment: two regions and a witness, four edge locations, five tenants that differ
+// in what their residency allows. Scenarios hold their expectations as literal tables beside this.
 
 import type { CityId } from './cities.ts';
 

@@ -85,6 +85,8 @@ class Service {
     const url = new URL(`http://service${request.url?.startsWith('/') ? request.url : '/'}`);
     if (url.pathname === '/-/arrivals') return json(response, 200, this.#report(url));
     this.#arrive(request, url.pathname);
+    // Clients of the demonstration read it; scenarios count arrivals instead.
+    response.setHeader('x-region', this.#region);
     this.#open += 1;
     response.once('close', () => {
       this.#open -= 1;

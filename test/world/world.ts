@@ -1,9 +1,10 @@
-// A whole deployment on one machine: edge stores and four edge locations in the real runtime, an agent
-// process and a service a region, a witness, all over loopback and TLS of the world's own authority.
-// `npm start`, the scenarios and the end-to-end tests are this world.
+// A whole deployment on one machine: edge stores and four edge locations in the real runtime, an
+// agent process and a service a region, a witness, all over loopback and TLS of the world's own
+// authority. `npm start`, the scenarios and the end-to-end tests are this world.
 //
-// Order of start: edges first (agents push to them), services, agents (their gateways choose ports),
-// then the first commit, which names those ports. A world is ready when every edge stands on it.
+// Order of start: edges first (agents push to them), services, agents (their gateways choose
+// ports), then the first commit, which names those ports. A world is ready when every edge stands
+// on it.
 
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,7 +20,16 @@ import type { Signer } from '../../shared/crypto.ts';
 import { bundleProduct } from './bundle.ts';
 import { LOOPBACK, makeAuthority } from './certificates.ts';
 import { type Child, type Children, startGuardian } from './children.ts';
-import { demoConfig, EDGES, type EdgeId, INGEST, REGIONS, type Region, SITES, type Site } from './demo.ts';
+import {
+  demoConfig,
+  EDGES,
+  type EdgeId,
+  INGEST,
+  REGIONS,
+  type Region,
+  SITES,
+  type Site,
+} from './demo.ts';
 import { createDeployment, type Deployment } from './deployment.ts';
 import type { EdgeHostInput } from './edge-host.ts';
 import type { Arrivals } from './service.ts';
@@ -67,18 +77,29 @@ export class World {
     if (!keep) await rm(this.folder, { recursive: true, force: true });
   }
 
-  /** What an edge location and the stores say of themselves, asked by an agent's signed, empty delta. */
+  /**
+   * What an edge location and the stores say of themselves, asked by an agent's signed, empty
+   * delta.
+   */
   async probe(edge: EdgeId): Promise<IngestAnswer> {
-    const { status, text } = await this.push(edge, await this.seal('w1', { commits: [], attestations: [] }));
+    const { status, text } = await this.push(
+      edge,
+      await this.seal('w1', { commits: [], attestations: [] }),
+    );
     if (status !== 200) throw new Error(`${edge} answered ${status} ${text}`);
     return ingestAnswerSchema.parse(parseJson(text)?.value);
   }
 
   /** A delta sealed with the key of a site's agent. */
-  async seal(site: Site, carried: { commits: readonly unknown[]; attestations: readonly unknown[] }) {
+  async seal(
+    site: Site,
+    carried: { commits: readonly unknown[]; attestations: readonly unknown[] },
+  ) {
     const { trust } = this.deployment;
     const from = { cluster: trust.cluster, site, agent: `${site}-1` };
-    const delta = { v: 1 as const, trust: [trust.jws], ...carried } as Parameters<typeof sealDelta>[0];
+    const delta = { v: 1 as const, trust: [trust.jws], ...carried } as Parameters<
+      typeof sealDelta
+    >[0];
     return sealDelta(delta, from, await this.signer(`${site}-1`), nodeCrypto);
   }
 
@@ -95,14 +116,14 @@ export class World {
   }
 
   async agentStatus(site: Site): Promise<Record<string, unknown>> {
-    const { api } = this.agents.get(site)?.ready as { api: number };
+    const api = this.agents.get(site)?.ready['api'];
     const answer = await request(`http://127.0.0.1:${api}/v1/status`, { dispatcher: this.#http });
     return (await answer.body.json()) as Record<string, unknown>;
   }
 
   /** Counted by the service itself, the only honest witness of where requests went. */
   async arrivals(region: Region, since = 0): Promise<Arrivals> {
-    const { url } = this.services.get(region)?.ready as { url: string };
+    const url = this.services.get(region)?.ready['url'];
     const answer = await request(`${url}/-/arrivals?since=${since}`, { dispatcher: this.#http });
     return (await answer.body.json()) as Arrivals;
   }
@@ -131,7 +152,10 @@ async function assemble(
   const { edge, store } = await bundleProduct();
   say('edge stores and edge locations');
   const input: EdgeHostInput = {
-    locations: EDGES.map((id) => ({ id, vars: { TRUST: deployment.trustText, DECISION_LOG: 'all' } })),
+    locations: EDGES.map((id) => ({
+      id,
+      vars: { TRUST: deployment.trustText, DECISION_LOG: 'all' },
+    })),
     storeVars: { TRUST: deployment.trustText },
     bundles: { edge: edge.file, store: store.file },
     folder: join(folder, 'edge'),
@@ -169,14 +193,22 @@ interface TlsFiles {
 async function writeCertificates(folder: string): Promise<TlsFiles> {
   const authority = await makeAuthority();
   const { cert, key } = await authority.issue(LOOPBACK);
-  const files = { ca: join(folder, 'ca.pem'), cert: join(folder, 'tls.pem'), key: join(folder, 'tls.key') };
+  const files = {
+    ca: join(folder, 'ca.pem'),
+    cert: join(folder, 'tls.pem'),
+    key: join(folder, 'tls.key'),
+  };
   await writeFile(files.ca, authority.caPem);
   await writeFile(files.cert, cert);
   await writeFile(files.key, key, { mode: 0o600 });
   return files;
 }
 
-async function startEdges(children: Children, input: EdgeHostInput, folder: string): Promise<Child> {
+async function startEdges(
+  children: Children,
+  input: EdgeHostInput,
+  folder: string,
+): Promise<Child> {
   await mkdir(input.folder, { recursive: true });
   const file = join(folder, 'edges.json');
   await writeFile(file, JSON.stringify(input));
@@ -205,7 +237,9 @@ interface AgentsOrder {
   readonly tls: TlsFiles;
 }
 
-/** Starts all agents, then tells each where the others listen (they chose their ports themselves). */
+/**
+ * Starts all agents, then tells each where the others listen (they chose their ports themselves).
+ */
 async function startAgents(order: AgentsOrder): Promise<ReadonlyMap<Site, Child>> {
   const agents = new Map<Site, Child>();
   for (const site of SITES) {
@@ -226,7 +260,11 @@ async function startAgents(order: AgentsOrder): Promise<ReadonlyMap<Site, Child>
   return agents;
 }
 
-async function writeAgentConfig(order: AgentsOrder, site: Site, peers: readonly string[]): Promise<string> {
+async function writeAgentConfig(
+  order: AgentsOrder,
+  site: Site,
+  peers: readonly string[],
+): Promise<string> {
   const { deployment, edges, services, folder, tls } = order;
   const free = { host: '127.0.0.1', port: 0 };
   const service = services.get(site as Region)?.ready['url'];

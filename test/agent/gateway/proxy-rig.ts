@@ -66,7 +66,7 @@ export function held(): { readonly handler: Handler; next(): Promise<Call> } {
   };
 }
 
-/** A service that speaks in bytes: `speak` is called once a connection, after a whole request head. */
+/** A service that speaks in bytes; `speak` is called once a connection, after a whole head. */
 export async function rawService(speak: (socket: net.Socket) => void): Promise<number> {
   const server = net.createServer((socket) => {
     let head = '';

@@ -58,12 +58,13 @@ test('the target passes byte for byte', async () => {
   expect(text).toContain(JSON.stringify(target).slice(1, -1));
 });
 
-test('platform headers and those of the connection come from the gateway or not at all', async () => {
+test('platform and connection headers come from the gateway or not at all', async () => {
   const gw = await gateway(await service(mirror));
   const { text } = await rawRequest(
     gw.port,
     'GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\n' +
-      'Portolan-Provenance: forged\r\nPORTOLAN-TENANT: evil\r\nportolan_tenant: evil\r\nX-End: 1\r\n\r\n',
+      'Portolan-Provenance: forged\r\nPORTOLAN-TENANT: evil\r\nportolan_tenant: x\r\n' +
+      'X-End: 1\r\n\r\n',
   );
   const seen = JSON.parse(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1));
   expect(seen.rawHeaders).toEqual([
@@ -93,13 +94,15 @@ test.each([
   ['a length', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'],
   [
     'chunks',
-    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nX-T: 1\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n' +
+      '2\r\nhe\r\n3\r\nllo\r\n0\r\nX-T: 1\r\n\r\n',
   ],
   ['the end of the connection', 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello'],
   ['the end of the connection, in HTTP/1.0', 'HTTP/1.0 200 OK\r\n\r\nhello'],
   [
     'a length, after hints',
-    'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello',
+    'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n' +
+      'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello',
   ],
 ])('a body that ends by %s arrives whole', async (_fact, bytes) => {
   const gw = await gateway(await rawService((socket) => socket.end(bytes)));

@@ -96,7 +96,10 @@ describe('size', () => {
   });
 
   test.each([1, 2, 3, 4, 5])('a bound of %i bytes is exact', async (maxBytes) => {
-    for (const [bytes, expected] of [[maxBytes, 'verified'], [maxBytes + 1, 'too-large']] as const) {
+    for (const [bytes, expected] of [
+      [maxBytes, 'verified'],
+      [maxBytes + 1, 'too-large'],
+    ] as const) {
       const jws = await signTexts(HEADER, '1'.repeat(bytes), alice);
       expect(await outcome(jws, { ...anything, maxBytes })).toBe(expected);
     }
@@ -340,7 +343,12 @@ test('law: any change of one letter of any part is refused', async () => {
   const good = await order(alice, bob);
   const parts = ['payload', 0, 1, 'signature 0', 'signature 1'] as const;
   const letters = [...'ABCXYZabcxyz0189-_', '=', '+', '/', '.', ' ', '\n', '\u00e9', ''];
-  const change = fc.tuple(fc.constantFrom(...parts), fc.nat(), fc.constantFrom(...letters), fc.boolean());
+  const change = fc.tuple(
+    fc.constantFrom(...parts),
+    fc.nat(),
+    fc.constantFrom(...letters),
+    fc.boolean(),
+  );
   await fc.assert(
     fc.asyncProperty(change, async ([part, at, letter, insert]) => {
       const edit = (text: string) => {

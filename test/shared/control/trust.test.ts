@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeBase64url } from '../../../shared/base64url.ts';
-import { canonical, utf8Length } from '../../../shared/canonical.ts';
+import { canonical, utf8, utf8Length } from '../../../shared/canonical.ts';
 import { signJws } from '../../../shared/control/jws.ts';
 import {
   keyringOf,
@@ -41,7 +41,11 @@ describe('a good document', () => {
   test('is opened: cluster, threshold, sites in order, digest, every key with its role', async () => {
     const trust = await testTrust();
     expect(trust.document).toEqual(base);
-    expect([trust.cluster, trust.threshold, trust.sites]).toEqual(['demo', 2, ['eu1', 'us1', 'w1']]);
+    expect([trust.cluster, trust.threshold, trust.sites]).toEqual([
+      'demo',
+      2,
+      ['eu1', 'us1', 'w1'],
+    ]);
     const roles = [...trust.roles.values()].map((role) => `${role.kind} ${role.name}`);
     expect(roles.sort()).toEqual([
       'agent eu1-1',
@@ -126,18 +130,24 @@ describe('thresholds', () => {
     expect(await changed({ threshold, sites: sites(count) })).toBe(expected);
   });
 
-  test.each([0, -1, 1.5, 2 ** 53, '2', null])('a threshold of %j is malformed', async (threshold) => {
-    expect(await opened({ ...base, threshold })).toBe('malformed');
-    expect(await opened({ ...base, root: { ...base.root, threshold } })).toBe('malformed');
-  });
+  test.each([0, -1, 1.5, 2 ** 53, '2', null])(
+    'a threshold of %j is malformed',
+    async (threshold) => {
+      expect(await opened({ ...base, threshold })).toBe('malformed');
+      expect(await opened({ ...base, root: { ...base.root, threshold } })).toBe('malformed');
+    },
+  );
 
-  test.each(['root', 'approvers', 'recovery'] as const)('%s: no more than there are keys', async (name) => {
-    const { keys } = base[name];
-    const count = Object.keys(keys).length;
-    expect(await changed({ [name]: { threshold: count + 1, keys } })).toBe('trust-threshold');
-    expect(await changed({ [name]: { threshold: count, keys } })).toBe('opened');
-    expect(await changed({ [name]: { threshold: 1, keys: {} } })).toBe('trust-threshold');
-  });
+  test.each(['root', 'approvers', 'recovery'] as const)(
+    '%s: no more than there are keys',
+    async (name) => {
+      const { keys } = base[name];
+      const count = Object.keys(keys).length;
+      expect(await changed({ [name]: { threshold: count + 1, keys } })).toBe('trust-threshold');
+      expect(await changed({ [name]: { threshold: count, keys } })).toBe('opened');
+      expect(await changed({ [name]: { threshold: 1, keys: {} } })).toBe('trust-threshold');
+    },
+  );
 
   test('a site without an agent is refused', async () => {
     expect(await changed({ sites: { ...base.sites, w1: { agents: {} } } })).toBe('trust-threshold');
@@ -149,7 +159,10 @@ describe('keys', () => {
   test.each<readonly [string, (key: string) => Partial<TrustDocument>]>([
     ['root', (key) => ({ root: { threshold: 2, keys: { ...base.root.keys, r3: key } } })],
     ['operator', (key) => ({ operators: { ...base.operators, eve: key } })],
-    ['approver', (key) => ({ approvers: { threshold: 2, keys: { ...base.approvers.keys, p3: key } } })],
+    [
+      'approver',
+      (key) => ({ approvers: { threshold: 2, keys: { ...base.approvers.keys, p3: key } } }),
+    ],
     ['provisioner', (key) => ({ provisioners: { shop: key } })],
     ['recovery', (key) => ({ recovery: { threshold: 1, keys: { rec: key } } })],
     ['edge', (key) => ({ edges: { edge: key } })],
@@ -187,7 +200,9 @@ describe('signatures', () => {
   // that the caller holds; one that keeps the root and changes the rest needs the root's signature.
   test('a document changed behind its signatures is refused', async () => {
     const signed = await signTrust(base);
-    const other = await signTrust(trustDocument({ operators: { mallory: x('mallory') } }), ['alice']);
+    const other = await signTrust(trustDocument({ operators: { mallory: x('mallory') } }), [
+      'alice',
+    ]);
     expect(await outcome({ ...signed, payload: other.payload })).toBe('signature');
   });
 
@@ -201,7 +216,10 @@ describe('the form', () => {
   test.each([
     ['a field that is unknown', { ...base, more: 1 }],
     ['an unknown field deeper', { ...base, root: { ...base.root, more: 1 } }],
-    ['an unknown field of a site', { ...base, sites: { ...base.sites, w1: { ...agents('w1'), more: 1 } } }],
+    [
+      'an unknown field of a site',
+      { ...base, sites: { ...base.sites, w1: { ...agents('w1'), more: 1 } } },
+    ],
     ['a field that is missing', { ...base, recovery: undefined }],
     ['another kind', { ...base, kind: 'manifest' }],
     ['a version that is a number', { ...base, version: 1 }],
@@ -222,20 +240,24 @@ describe('the form', () => {
   });
 
   // C4: what a consumer cannot judge it refuses, never drops.
-  test.each(['operators', 'provisioners', 'edges', 'sites'])('a name __proto__ in %s is refused', async (group) => {
-    const value = group === 'sites' ? canonical(agents('w1')) : `"${x('mallory')}"`;
-    const text = canonical(base).replace(`"${group}":{`, `"${group}":{"__proto__":${value},`);
-    const signers = ['root r1', 'root r2'].map(keyNamed);
-    const signed = await Promise.all(
-      signers.map((signer) => signTexts(headerText(signer.kid, trustKind.typ), text, signer)),
-    );
-    const signatures = signed.flatMap((jws) => jws.signatures);
-    expect(['malformed', 'encoding']).toContain(await outcome({ ...signed[0], signatures }));
-  });
+  test.each(['operators', 'provisioners', 'edges', 'sites'])(
+    'a name __proto__ in %s is refused',
+    async (group) => {
+      const value = group === 'sites' ? canonical(agents('w1')) : `"${x('mallory')}"`;
+      const text = canonical(base).replace(`"${group}":{`, `"${group}":{"__proto__":${value},`);
+      const signers = ['root r1', 'root r2'].map(keyNamed);
+      const signed = await Promise.all(
+        signers.map((signer) => signTexts(headerText(signer.kid, trustKind.typ), text, signer)),
+      );
+      const signatures = signed.flatMap((jws) => jws.signatures);
+      expect(['malformed', 'encoding']).toContain(await outcome({ ...signed[0], signatures }));
+    },
+  );
 
   test('the largest document is opened, one byte more is too large', async () => {
     const [most, over] = [documentOf(TRUST_BYTES_MAX), documentOf(TRUST_BYTES_MAX + 1)];
     expect(utf8Length(canonical(most))).toBe(TRUST_BYTES_MAX);
+    expect(utf8Length(canonical(over))).toBe(TRUST_BYTES_MAX + 1);
     expect(await opened(most)).toBe('opened');
     expect(await opened(over)).toBe('too-large');
   });
@@ -244,16 +266,14 @@ describe('the form', () => {
 /** A document of exactly `bytes`, filled with operators under long names. */
 function documentOf(bytes: number): TrustDocument {
   const operators: Record<string, string> = {};
-  const entryBytes = (name: string) => `"${name}":"${'A'.repeat(43)}",`.length;
-  let left = bytes - utf8Length(canonical(trustDocument({ operators: { a0: x('a0') } }))) + 49;
-  operators['a0'] = x('a0');
-  left -= entryBytes('a0') - 1;
-  for (let i = 1; left > 0; i++) {
-    const longest = left >= 2 * entryBytes('x'.repeat(63)) ? 63 : Math.min(63, (left >> 1) - 49);
-    const length = left <= entryBytes('x'.repeat(63)) ? left - entryBytes('') : longest;
-    const name = `n${i}`.padEnd(length, 'x');
-    operators[name] = encodeBase64url(crypto.sha256(new TextEncoder().encode(name)).with(31, 1));
-    left -= entryBytes(name);
+  const besides = '"":"",'.length + x('any').length;
+  let left = bytes - utf8Length(canonical(trustDocument({ operators }))) + 1;
+  for (let i = 0; left > 0; i++) {
+    const most = 63 + besides;
+    const entry = left >= 1.5 * most ? most : left > most ? left >> 1 : left;
+    const name = `n${i}`.padEnd(entry - besides, 'x');
+    operators[name] = encodeBase64url(crypto.sha256(utf8(name)).with(31, 1));
+    left -= entry;
   }
   return trustDocument({ operators });
 }

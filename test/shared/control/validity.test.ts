@@ -18,6 +18,7 @@ import {
   codeOf,
   digestNamed,
   outcomeOf,
+  payloadOf,
   SEED,
   signText,
   verifiedByAny,
@@ -42,6 +43,7 @@ import { attempt, EMPTY_WORLD, type Twin, wishes } from '../twin.ts';
 
 const trust = await testTrust();
 
+const DELETION: readonly Operation[] = [del('global/sites/w1')];
 const SCOPE = [put('global/scopes/new', { regions: ['eu1'], ingress: 'any' })];
 
 async function second(): Promise<TestHolder> {
@@ -81,18 +83,10 @@ test.each<readonly [string, Partial<Envelope>, string]>([
   ['with an earlier clock', { lamport: 1n }, 'lamport'],
   ['with a later clock (fast-forward)', { lamport: 3n }, 'lamport'],
   ['that leads elsewhere than it says', { manifest: digestNamed('other') }, 'manifest'],
-  [
-    'with operations that were not signed for',
-    { operations: [...SCOPE, ...DELETION()] },
-    'manifest',
-  ],
+  ['with operations that were not signed for', { operations: [...SCOPE, ...DELETION] }, 'manifest'],
 ])('a commit %s', async (_name, changes, code) => {
   expect(await judged(await second(), changes)).toBe(code);
 });
-
-function DELETION(): readonly Operation[] {
-  return [del('global/sites/w1')];
-}
 
 test.each<readonly [string, TestKey, string]>([
   ['an agent', agentKey('eu1'), 'eu1-1'],
@@ -115,24 +109,18 @@ test('a commit by a key that trust does not name is refused', async () => {
   const stranger = keyNamed('stranger');
   expect(await outcomeOf(held, await signCommit(held, SCOPE, {}, stranger))).toBe('key-unknown');
   const envelope = await signCommit(held, SCOPE, {}, stranger);
-  const believed = await vouched(envelopeKind, JSON.parse(textOf(envelope)), stranger.kid);
+  const believed = await vouched(envelopeKind, JSON.parse(payloadOf(envelope)), stranger.kid);
   expect(codeOf(judge(held.holder.state, believed, trust, nodesOf(held), crypto))).toBe('role');
 });
 
 test('a commit has one author: two operators are refused', async () => {
   const held = await second();
-  const text = textOf(await signCommit(held, SCOPE));
+  const text = payloadOf(await signCommit(held, SCOPE));
   const both = await signText(envelopeKind.typ, text, [alice, bob]);
   expect(await outcomeOf(held, both)).toBe('author');
   expect(await outcomeOf(held, await signText(envelopeKind.typ, text, [bob]))).toBe('author');
   expect(await outcomeOf(held, await signText(envelopeKind.typ, text, [alice]))).toBe('taken');
 });
-
-function textOf({ payload }: { readonly payload: string }): string {
-  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
-    Uint8Array.fromBase64(payload, { alphabet: 'base64url' }),
-  );
-}
 
 test('a state under rules that this code does not know is judged no further (C4: halt)', async () => {
   const held = await second();
@@ -291,7 +279,7 @@ test('an entry is read as it was written', async () => {
 test('a signature moved to another envelope does not hold', async () => {
   const held = await second();
   const one = await signCommit(held, SCOPE);
-  const other = await signJws(envelopeKind.typ, { ...JSON.parse(textOf(one)), reason: 'x' }, [
+  const other = await signJws(envelopeKind.typ, { ...JSON.parse(payloadOf(one)), reason: 'x' }, [
     alice,
   ]);
   const moved = { payload: other.payload, signatures: one.signatures };

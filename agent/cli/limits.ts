@@ -1,0 +1,37 @@
+// Bounds of what the command line reads, each with its reason. Files here are the operator's own, so
+// the bounds stop mistakes (the wrong file, a runaway generator) and bombs in what was copied.
+
+/** One YAML file: 100,000 tenants take about 12 MB. */
+export const CONFIG_FILE_BYTES_MAX = 32 * 1024 * 1024;
+
+/** All files of a configuration folder: a parsed file takes some fifty times its size. */
+export const CONFIG_FOLDER_BYTES_MAX = 64 * 1024 * 1024;
+
+export const CONFIG_FILES_MAX = 1_000;
+
+/** Resolved aliases: some shared blocks, not the nested ones that grow a kilobyte into gigabytes. */
+export const CONFIG_ALIASES_MAX = 100;
+
+/** Faults that are listed; the number of the others is said. */
+export const FAULTS_SHOWN_MAX = 1_000;
+
+/** A key, a trust document or a decision record takes some kilobytes. */
+export const SMALL_FILE_BYTES_MAX = 1024 * 1024;
+
+/** A saved plan repeats what the configuration says, in JSON. */
+export const PLAN_BYTES_MAX = 128 * 1024 * 1024;
+
+/** Names that one line of a summary spells out; a plan names every record anyway. */
+export const NAMES_SHOWN_MAX = 50;
+
+/** An agent on the same network answers in milliseconds; a person waits. */
+export const STATUS_TIMEOUT_MS = 3_000;
+
+/** Status lists edges, stores and peers: some kilobytes each. */
+export const STATUS_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Envelope around the operations: digests, and a reason of 500 characters in the worst escapes. */
+export const ENVELOPE_ROOM_BYTES = 8 * 1024;
+
+/** Cloudflare takes 5 KB for one variable or secret of a Worker. */
+export const WORKER_SECRET_BYTES_MAX = 5 * 1024;

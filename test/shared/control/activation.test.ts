@@ -1,0 +1,336 @@
+// Which version is active (C10), and how old it is (E3): counted again from plain lists, with one site
+// of three lying as it likes (I16).
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import {
+  activeLink,
+  attestedCommitIndex,
+  type Evidence,
+  supportedAtMs,
+} from '../../../shared/control/activation.ts';
+import {
+  type AttestationBook,
+  EMPTY_BOOK,
+  receiveAttestation,
+} from '../../../shared/control/attestation.ts';
+import type { Chain } from '../../../shared/control/chain.ts';
+import { activated, receiveAll } from '../../../shared/control/holder.ts';
+import type { Trust } from '../../../shared/control/trust.ts';
+import { SEED, trustOfSites } from '../forge.ts';
+import { newHolder } from '../kit.ts';
+import { chainOf, NOW, type Said, say, type Word } from '../words.ts';
+
+const three = await trustOfSites(3, 2);
+const five = await trustOfSites(5, 2);
+
+const CHAIN = chainOf(1, 6);
+
+async function evidenceOf(
+  words: readonly Word[],
+  { trust = three, chain = CHAIN, nowMs = NOW }: Partial<Evidence> = {},
+): Promise<Evidence> {
+  let book: AttestationBook = EMPTY_BOOK;
+  for (const signed of await Promise.all(words.map(say))) {
+    const next = receiveAttestation(book, signed, trust, nowMs);
+    if ('code' in next) throw new Error(`${next.code}: ${next.detail}`);
+    book = next;
+  }
+  return { chain, book, trust, nowMs };
+}
+
+const words = (...versions: readonly number[]): readonly Word[] =>
+  versions.map((version, i) => ({ site: i + 1, version, issuedAt: NOW }));
+
+function versionOf(link: { readonly version: bigint } | null): number | null {
+  return link === null ? null : Number(link.version);
+}
+
+test.each<readonly [string, readonly Word[], number | null]>([
+  ['nobody', [], null],
+  ['one site', words(3), null],
+  ['two sites of one version', words(3, 3), 3],
+  ['two sites of two versions: the lower', words(3, 5), 3],
+  ['three sites: the second highest', words(2, 3, 5), 3],
+  ['two behind one', words(3, 3, 6), 3],
+  ['one behind two', words(1, 6, 6), 6],
+  ['two names of a version that is not held', words(7, 7), null],
+  ['one of them held', words(7, 3), null],
+  ['two of three held', words(7, 3, 4), 3],
+  ['a version 0', words(0, 3), null],
+  ['two agents of one site', [...words(3), { site: 1, agent: 2, version: 3, issuedAt: NOW }], null],
+  [
+    'two agents of one site and another',
+    [
+      { site: 1, version: 2, issuedAt: NOW },
+      { site: 1, agent: 2, version: 5, issuedAt: NOW },
+      { site: 2, version: 6, issuedAt: NOW },
+    ],
+    5,
+  ],
+  [
+    'the name of a version with another digest',
+    [
+      { site: 1, version: 3, fork: 'fork', issuedAt: NOW },
+      { site: 2, version: 3, issuedAt: NOW },
+    ],
+    null,
+  ],
+  [
+    'another generation',
+    [
+      { site: 1, version: 3, issuedAt: NOW, changes: { generation: 2n } },
+      { site: 2, version: 3, issuedAt: NOW },
+    ],
+    null,
+  ],
+  [
+    'a site that contradicts itself',
+    [
+      { site: 1, version: 3, issuedAt: NOW },
+      { site: 1, version: 3, fork: 'fork', issuedAt: NOW + 1 },
+      { site: 2, version: 3, issuedAt: NOW },
+    ],
+    null,
+  ],
+  [
+    'frozen words, on a holder that starts (E6)',
+    words(3, 3).map((one) => {
+      return { ...one, changes: { mode: 'frozen' } };
+    }),
+    3,
+  ],
+])('what is active by the word of %s: %s', async (_name, said, active) => {
+  expect(versionOf(activeLink(await evidenceOf(said)))).toBe(active);
+});
+
+test('a chain that begins later counts what it holds', async () => {
+  const chain = CHAIN.slice(3);
+  expect(versionOf(activeLink(await evidenceOf(words(3, 5, 6), { chain })))).toBe(5);
+  expect(activeLink(await evidenceOf(words(3, 3, 6), { chain }))).toBe(null);
+});
+
+test('with five sites three must agree', async () => {
+  expect(activeLink(await evidenceOf(words(3, 3), { trust: five }))).toBe(null);
+  expect(versionOf(activeLink(await evidenceOf(words(3, 4, 5), { trust: five })))).toBe(3);
+  expect(versionOf(activeLink(await evidenceOf(words(1, 2, 4, 5, 6), { trust: five })))).toBe(4);
+});
+
+const at = (site: number, version: number, agoMs: number, mode: 'live' | 'frozen' = 'live') => ({
+  site,
+  version,
+  issuedAt: NOW - agoMs,
+  changes: { mode },
+});
+
+test.each<readonly [string, readonly Word[], number | null]>([
+  ['one site', [at(1, 3, 0)], null],
+  ['two sites: the older', [at(1, 3, 4_000), at(2, 3, 1_000)], 4_000],
+  ['three sites: the second newest', [at(1, 3, 9_000), at(2, 3, 4_000), at(3, 3, 1_000)], 4_000],
+  ['sites that are further', [at(1, 6, 4_000), at(2, 4, 1_000)], 4_000],
+  ['a site that is behind', [at(1, 3, 4_000), at(2, 2, 1_000)], null],
+  // E3: once a threshold names a version that is not held, nothing renews what is.
+  ['a site that names what is not held', [at(1, 3, 4_000), at(2, 7, 1_000)], null],
+  [
+    'frozen sites at an older version than is held',
+    [at(1, 3, 0, 'frozen'), at(2, 3, 0, 'frozen')],
+    null,
+  ],
+  ['frozen sites at the newest held', [at(1, 6, 2_000, 'frozen'), at(2, 6, 0, 'frozen')], 2_000],
+  ['one frozen and one live behind it', [at(1, 3, 0, 'frozen'), at(2, 3, 0)], null],
+  ['one frozen and two live', [at(1, 3, 0, 'frozen'), at(2, 3, 3_000), at(3, 3, 0)], 3_000],
+  [
+    'the newer of two agents',
+    [at(1, 3, 9_000), { ...at(1, 3, 1_000), agent: 2 }, at(2, 3, 0)],
+    1_000,
+  ],
+])('version 3 of 6 is as old as the word of %s', async (_name, said, ageMs) => {
+  const link = CHAIN[2];
+  if (link === undefined) throw new Error('no link');
+  const supported = supportedAtMs(link, await evidenceOf(said));
+  expect(supported === null ? null : NOW - supported).toBe(ageMs);
+});
+
+test.each<readonly [string, readonly bigint[], bigint | null]>([
+  ['one site', [7n], null],
+  ['two that agree', [7n, 7n], 7n],
+  ['two that differ', [7n, 8n], null],
+  ['two of three', [8n, 7n, 7n], 7n],
+])('the commit index by the word of %s', async (_name, indexes, index) => {
+  const said = indexes.map((commitIndex, i) => {
+    return { site: i + 1, version: 3, issuedAt: NOW, changes: { commitIndex } };
+  });
+  const link = CHAIN[2];
+  if (link === undefined) throw new Error('no link');
+  expect(attestedCommitIndex(link, await evidenceOf(said))).toBe(index);
+});
+
+test('the commit index does not depend on whose word came first (S4)', async () => {
+  const indexed = (site: number, agent: number, commitIndex: bigint): Word => {
+    return { site, agent, version: 3, issuedAt: NOW, changes: { commitIndex } };
+  };
+  const said = [indexed(1, 1, 7n), indexed(1, 2, 8n), indexed(2, 1, 7n)];
+  const link = CHAIN[2];
+  if (link === undefined) throw new Error('no link');
+  const one = attestedCommitIndex(link, await evidenceOf(said));
+  const other = attestedCommitIndex(link, await evidenceOf(said.toReversed()));
+  expect(one).toBe(other);
+});
+
+const steps = (sites: number) =>
+  fc.array(
+    fc.record({
+      site: fc.integer({ min: 1, max: sites }),
+      agent: fc.integer({ min: 1, max: 2 }),
+      version: fc.integer({ min: 1, max: 8 }),
+      // One of eight words is of a fork.
+      fork: fc.nat(7).map((n) => (n === 0 ? 'fork' : 'right')),
+      frozen: fc.boolean(),
+      passMs: fc.constantFrom(0, 1, 2_000, 9_000),
+    }),
+    { maxLength: 25 },
+  );
+
+test.each([
+  ['three', three],
+  ['five', five],
+])(
+  'law: with %s sites, active is the highest version that a threshold names or has passed',
+  async (_n, trust) => {
+    const property = fc.asyncProperty(steps(trust.sites.length), async (said) => {
+      let book = EMPTY_BOOK;
+      const twin: { signed: Said; untilMs: number }[] = [];
+      let nowMs = NOW;
+      for (const { passMs, frozen, ...word } of said) {
+        nowMs += passMs;
+        const mode = frozen ? 'frozen' : 'live';
+        const signed = await say({ ...word, issuedAt: nowMs, changes: { mode } });
+        const next = receiveAttestation(book, signed, trust, nowMs);
+        if (!('code' in next)) {
+          book = next;
+          twin.push({ signed, untilMs: nowMs + 15_000 });
+        }
+        const evidence = { chain: CHAIN, book, trust, nowMs };
+        expect(versionOf(activeLink(evidence))).toBe(countedActive(twin, trust, nowMs));
+      }
+    });
+    await fc.assert(property, { seed: SEED, numRuns: 60 });
+  },
+);
+
+/** C10 again, by trying every version from the top. */
+function countedActive(
+  heard: readonly { signed: Said; untilMs: number }[],
+  trust: Trust,
+  nowMs: number,
+): number | null {
+  const liars = new Set(
+    heard.flatMap(({ signed: { value: a } }) =>
+      heard.some(({ signed: { value: b } }) => {
+        return a.site === b.site && a.version === b.version && a.envelope !== b.envelope;
+      })
+        ? [a.site]
+        : [],
+    ),
+  );
+  const last = heard.filter(({ signed: { kids } }, i) => {
+    return !heard.slice(i + 1).some((later) => later.signed.kids[0] === kids[0]);
+  });
+  const counting = last.filter(({ signed, untilMs }) => {
+    const link = CHAIN.find(({ version }) => version === signed.value.version);
+    return (
+      untilMs > nowMs && !liars.has(signed.value.site) && link?.digest === signed.value.envelope
+    );
+  });
+  for (let version = 6; version >= 1; version--) {
+    const behind = counting.filter(({ signed }) => signed.value.version >= version);
+    if (new Set(behind.map(({ signed }) => signed.value.site)).size >= trust.threshold)
+      return version;
+  }
+  return null;
+}
+
+/** Honest sites follow one history and never go back; the third says whatever an agent's key can. */
+const lies = fc.array(
+  fc.oneof(
+    fc.record({ honest: fc.constant(true), site: fc.constantFrom(1, 2), ahead: fc.nat(2) }),
+    fc.record({
+      honest: fc.constant(false),
+      agent: fc.integer({ min: 1, max: 2 }),
+      version: fc.integer({ min: 0, max: 9 }),
+      fork: fc.constantFrom('right', 'right', 'fork'),
+      mode: fc.constantFrom('live' as const, 'frozen' as const),
+      skewMs: fc.constantFrom(-14_999, 0, 5_000),
+    }),
+  ),
+  { maxLength: 30 },
+);
+
+test('law: one lying site of three makes nothing active, lowers nothing, and keeps nothing young', async () => {
+  const property = fc.asyncProperty(lies, async (said) => {
+    const { state, ...empty } = { ...newHolder(three).holder, chain: CHAIN };
+    let [lied, honest] = [empty, empty];
+    const reached = [0, 0, 0];
+    let newestHonest = 0;
+    for (const [i, one] of said.entries()) {
+      const nowMs = NOW + i * 1_000;
+      const signed = await (one.honest
+        ? honestly(one.site, one.ahead, nowMs)
+        : falsely(one, nowMs));
+      const before = lied;
+      lied = receiveAll({ ...lied, state }, [signed], nowMs).holder;
+      if (one.honest) {
+        honest = receiveAll({ ...honest, state }, [signed], nowMs).holder;
+        newestHonest = nowMs;
+      } else honest = activated(honest, nowMs);
+      const active = versionOf(lied.active) ?? 0;
+      expect(active).toBeLessThanOrEqual(Math.max(...reached));
+      expect(active).toBeGreaterThanOrEqual(versionOf(before.active) ?? 0);
+      expect(active).toBeGreaterThanOrEqual(versionOf(honest.active) ?? 0);
+      expect(lied.freshAtMs).toBeGreaterThanOrEqual(before.freshAtMs);
+      expect(lied.freshAtMs).toBeLessThanOrEqual(newestHonest);
+    }
+    function honestly(site: number, ahead: number, nowMs: number) {
+      const version = Math.min(6, Math.max(1, (reached[site] ?? 0) + ahead));
+      reached[site] = version;
+      return say({ site, version, issuedAt: nowMs });
+    }
+  });
+  await fc.assert(property, { seed: SEED, numRuns: 80 });
+});
+
+function falsely(
+  lie: { agent: number; version: number; fork: string; mode: 'live' | 'frozen'; skewMs: number },
+  nowMs: number,
+): Promise<Said> {
+  const { agent, version, fork, mode, skewMs } = lie;
+  const changes = { mode, seq: BigInt(nowMs), commitIndex: 99n };
+  return say({ site: 3, agent, version, fork, issuedAt: nowMs + skewMs, changes });
+}
+
+test('law: once active stays so, and its age grows by what passes in silence (E3, E5)', async () => {
+  const { state, ...mirror } = { ...newHolder(three).holder, chain: CHAIN };
+  const said = await Promise.all(words(3, 3, 3).map(say));
+  const { holder } = receiveAll({ ...mirror, state }, said, NOW);
+  fc.assert(
+    fc.property(fc.array(fc.nat(20_000), { maxLength: 10 }), (pauses) => {
+      let held = holder;
+      let nowMs = NOW;
+      for (const pause of pauses) {
+        nowMs += pause;
+        held = activated(held, nowMs);
+        expect(versionOf(held.active)).toBe(3);
+        expect(nowMs - held.freshAtMs).toBe(nowMs - NOW);
+      }
+    }),
+    { seed: SEED, numRuns: 50 },
+  );
+});
+
+test('a shorter chain than before takes nothing that is active away', async () => {
+  const mirror = { ...newHolder(three).holder, chain: CHAIN };
+  const said = await Promise.all(words(5, 5, 5).map(say));
+  const { holder } = receiveAll(mirror, said, NOW);
+  const shorter: Chain = CHAIN.slice(0, 2);
+  expect(versionOf(activated({ ...holder, chain: shorter }, NOW).active)).toBe(5);
+});

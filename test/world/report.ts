@@ -1,0 +1,73 @@
+// The report of a scenario (INTERFACES): checks against literal limits, and a timeline. A missed
+// rule fails the scenario; a missed goal is printed as missed and does not.
+
+export interface Check {
+  readonly name: string;
+  readonly kind: 'rule' | 'goal';
+  readonly op: '<=' | '>=' | '==';
+  readonly value: number | string;
+  readonly limit: number | string;
+  readonly unit: string;
+  readonly ok: boolean;
+}
+
+export interface ScenarioReport {
+  readonly scenario: string;
+  readonly ok: boolean;
+  /** 1: ages and intervals are those of production. */
+  readonly timeScale: number;
+  readonly checks: readonly Check[];
+  /** `t` in ms since the scenario began. */
+  readonly timeline: readonly { readonly t: number; readonly event: string }[];
+}
+
+export class Report {
+  readonly #scenario: string;
+  readonly #say: (line: string) => void;
+  readonly #began = performance.now();
+  readonly #checks: Check[] = [];
+  readonly #timeline: { readonly t: number; readonly event: string }[] = [];
+
+  constructor(scenario: string, say: (line: string) => void) {
+    this.#scenario = scenario;
+    this.#say = say;
+  }
+
+  event(event: string): void {
+    const t = Math.round(performance.now() - this.#began);
+    this.#timeline.push({ t, event });
+    this.#say(`${(t / 1000).toFixed(1)} s  ${event}`);
+  }
+
+  /** What must be exactly so. */
+  equal(name: string, value: number | string, limit: number | string, unit = ''): void {
+    this.#add({ name, kind: 'rule', op: '==', value, limit, unit, ok: value === limit });
+  }
+
+  atLeast(name: string, value: number, limit: number, unit: string): void {
+    this.#add({ name, kind: 'rule', op: '>=', value, limit, unit, ok: value >= limit });
+  }
+
+  /** What is aimed at and printed, met or missed. */
+  goalAtMost(name: string, value: number, limit: number, unit: string): void {
+    this.#add({ name, kind: 'goal', op: '<=', value, limit, unit, ok: value <= limit });
+  }
+
+  finish(): ScenarioReport {
+    const ok = this.#checks.length > 0 && this.#checks.every((c) => c.ok || c.kind === 'goal');
+    return {
+      scenario: this.#scenario,
+      ok,
+      timeScale: 1,
+      checks: this.#checks,
+      timeline: this.#timeline,
+    };
+  }
+
+  #add(check: Check): void {
+    this.#checks.push(check);
+    const { name, op, value, limit, unit, ok, kind } = check;
+    const verdict = ok ? 'ok  ' : kind === 'goal' ? 'goal' : 'FAIL';
+    this.#say(`${verdict} ${name}: ${value} ${op} ${limit} ${unit}`.trimEnd());
+  }
+}

@@ -1,0 +1,140 @@
+// The world as one sees it: traffic from thirteen cities, one line a region and one an edge
+// location, renewed every second on a terminal, printed now and then where there is none.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { type CityId, cities } from './cities.ts';
+import { EDGE_OF, EDGES, type EdgeId, REGIONS } from './demo.ts';
+import { send } from './traffic.ts';
+import type { World } from './world.ts';
+
+const REQUEST_EVERY_MS = 100;
+const TERMINAL_EVERY_MS = 1_000;
+const PLAIN_EVERY_MS = 5_000;
+const CLEAR_LINE = '\u001b[2K';
+
+const HOSTS = [
+  'acme.example',
+  'shop.acme.example',
+  'hooli.example',
+  'globex.example',
+  'initech.example',
+  'umbrella.example',
+] as const;
+
+/** Requests of one edge by where they went: a region, or the status of the refusal. */
+type Tally = Map<string, number>;
+
+/** Runs until `ended`. Returns the exit code. */
+export async function show(world: World, ended: AbortSignal): Promise<number> {
+  const tallies = new Map<EdgeId, Tally>(EDGES.map((id) => [id, new Map()]));
+  const traffic = keepSending(world, tallies, ended);
+  const terminal = process.stdout.isTTY === true;
+  process.stdout.write(introduction(world));
+  let drawn = 0;
+  while (!ended.aborted) {
+    const lines = await describe(world, tallies);
+    const up = terminal && drawn > 0 ? `\u001b[${drawn}A` : '';
+    const clear = terminal ? CLEAR_LINE : '';
+    process.stdout.write(up + lines.map((line) => `${clear}${line}\n`).join(''));
+    drawn = lines.length;
+    await pause(terminal ? TERMINAL_EVERY_MS : PLAIN_EVERY_MS, ended);
+  }
+  await traffic;
+  process.stdout.write('the world has ended; nothing was left behind\n');
+  return 0;
+}
+
+function introduction(world: World): string {
+  return [
+    '',
+    'A world: two regions (eu1 Frankfurt, us1 Ashburn), a witness, three edge stores, four edge',
+    'locations, five tenants. Requests come from thirteen cities. Try one yourself:',
+    '',
+    `  curl -s -H 'Host: globex.example' -H 'MF-CF-Blob: {"country":"FR","colo":"CDG",` +
+      `"continent":"EU","latitude":"48.85","longitude":"2.35"}' ${world.edges.fra}/notes -i`,
+    '',
+    'Ctrl-C ends it.',
+    '',
+    '',
+  ].join('\n');
+}
+
+async function describe(world: World, tallies: ReadonlyMap<EdgeId, Tally>): Promise<string[]> {
+  const regions = REGIONS.map(async (region) => {
+    const status = await world.agentStatus(region).catch(() => null);
+    const arrivals = await world.arrivals(region).catch(() => null);
+    const active = status?.['active'] as { version: string; ageMs: number } | null | undefined;
+    const verdicts = status?.['verdicts'] as Readonly<Record<string, string>> | undefined;
+    const tenants = Object.entries(arrivals?.tenants ?? {}).map(([id, n]) => `${id} ${n}`);
+    return row('region', region, verdicts?.[region], active?.version, active?.ageMs, [
+      `${arrivals?.total ?? '?'} requests`,
+      tenants.join(', '),
+    ]);
+  });
+  const edges = EDGES.map(async (id) => {
+    const edge = (await world.probe(id).catch(() => null))?.edge;
+    const tally = [...(tallies.get(id) ?? [])];
+    const total = tally.reduce((sum, [, n]) => sum + n, 0);
+    const where = tally.map(([to, n]) => `${to} ${n}`).sort();
+    const verdict = edge === undefined ? undefined : Object.values(edge.verdicts).join('/');
+    const version = edge?.version?.toString();
+    return row('edge', id, verdict, version, edge?.ageMs ?? undefined, [
+      `${total} requests`,
+      where.join(', '),
+    ]);
+  });
+  return Promise.all([...regions, ...edges]);
+}
+
+function row(
+  kind: string,
+  id: string,
+  verdict: string | undefined,
+  version: string | undefined,
+  ageMs: number | undefined,
+  rest: readonly string[],
+): string {
+  const age = ageMs === undefined ? '?' : `${(ageMs / 1000).toFixed(1)} s`;
+  const cells = [kind.padEnd(6), id.padEnd(4), (verdict ?? '?').padEnd(8)];
+  return [...cells, `version ${version ?? '?'}`.padEnd(10), `age ${age}`.padEnd(10), ...rest].join(
+    '  ',
+  );
+}
+
+async function keepSending(
+  world: World,
+  tallies: ReadonlyMap<EdgeId, Tally>,
+  ended: AbortSignal,
+): Promise<void> {
+  const places = Object.keys(cities) as CityId[];
+  for (let n = 0; !ended.aborted; n++) {
+    const city = places[n % places.length] ?? 'frankfurt';
+    const host = HOSTS[n % HOSTS.length] ?? 'acme.example';
+    void sendOne(world, city, host, tallies.get(EDGE_OF[city]) ?? new Map());
+    await pause(REQUEST_EVERY_MS, ended);
+  }
+}
+
+async function sendOne(world: World, city: CityId, host: string, tally: Tally): Promise<void> {
+  let to: string;
+  try {
+    const answer = await send(world.edges[EDGE_OF[city]], {
+      host,
+      city: cities[city],
+      path: '/notes',
+    });
+    const where = answer.headers['x-region'];
+    to = typeof where === 'string' ? where : String(answer.status);
+  } catch {
+    to = 'no answer';
+  }
+  tally.set(to, (tally.get(to) ?? 0) + 1);
+}
+
+async function pause(ms: number, ended: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal: ended });
+  } catch {
+    // Ended: there is nothing to wait for.
+  }
+}
