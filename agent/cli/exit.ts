@@ -5,7 +5,7 @@
 // or JSON. Rejected: a result type handed up through every step. Between the first failure and the
 // end of a command there is nothing left to decide.
 
-import type { ControlCode, Refusal } from '../../shared/control/refusal.ts';
+import { type ControlCode, isRefusal, type Refusal } from '../../shared/control/refusal.ts';
 
 export const EXIT = {
   fine: 0,
@@ -136,6 +136,12 @@ export class CliError extends Error {
 
 export function cliError(refusal: Refusal, more: ErrorMore = {}): CliError {
   return new CliError(refusal.code, refusal.detail, more);
+}
+
+/** The value, or its refusal as the end of the command. */
+export function taken<T extends object>(value: T | Refusal): T {
+  if ('kind' in value && isRefusal(value)) throw cliError(value);
+  return value as T;
 }
 
 /** What a command has to say when it is done. `main.ts` prints it. */

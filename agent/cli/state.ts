@@ -47,7 +47,7 @@ export async function readState(
   try {
     await checkTrust(directory, control, trust);
     const state = await fold(directory, trust, until);
-    if (until === null) await checkEnd(control, state.holder.state.manifest.version);
+    if (until === null) await checkEnd(control, state);
     return state;
   } catch (error) {
     if (!(error instanceof SourceError)) throw error;
@@ -134,7 +134,8 @@ function rotated(version: bigint): Refusal {
 }
 
 /** Attack: one commit taken away, so that the head looks older. What lies beyond the hole tells. */
-async function checkEnd(control: string, head: bigint): Promise<void> {
+async function checkEnd(control: string, { directory, holder }: State): Promise<void> {
+  const head = holder.state.manifest.version;
   let names: readonly string[];
   try {
     names = await readdir(join(control, 'commits'));
@@ -148,17 +149,13 @@ async function checkEnd(control: string, head: bigint): Promise<void> {
   });
   const beyond = versions.filter((version) => version > head);
   const [first] = beyond.sort((a, b) => (a < b ? -1 : 1));
-  // The next one may have landed since the head was read.
-  if (first === undefined || first === head + 1n) return;
+  if (first === undefined) return;
+  // Not a hole: the next commit has landed since the head was read.
+  if ((await directory.read(head + 1n)).commits.length > 0) return;
   const detail = `commit ${head + 1n} is missing, commit ${first} is there`;
   throw cliError(refuse('gap', detail), {
     exit: EXIT.verification,
     details: { version: head + 1n, verified: head },
     lines: ['restore the missing file; a commit in its place would not fit what follows'],
   });
-}
-
-export function assertTaken<T extends object>(value: T | Refusal): T {
-  if ('kind' in value && isRefusal(value)) throw cliError(value);
-  return value as T;
 }

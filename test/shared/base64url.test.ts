@@ -51,7 +51,7 @@ test.each([
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-test('of the 64 last letters behind one byte 4 are canonical, behind two bytes 16, behind three all', () => {
+test('of 64 last letters 4 are canonical behind one, 16 behind two, all behind three', () => {
   const canonical = (before: string) =>
     [...ALPHABET].filter((last) => decodeBase64url(before + last) !== null).length;
   expect([canonical('Z'), canonical('Zm'), canonical('Zm9')]).toEqual([4, 16, 64]);

@@ -53,9 +53,9 @@ export function cryptoContract(crypto: Crypto): void {
   });
 
   // Attack: RFC 8032 leaves room, and libraries use it. The holder of an ordinary key can make a
-  // signature with an R of small order that BoringSSL takes and OpenSSL 3.5 refuses: edges and agents
-  // would disagree about who said what (I16). Everyone refuses such an R, and nobody multiplies by
-  // the cofactor.
+  // signature with an R of small order that BoringSSL takes and OpenSSL 3.5 refuses: edges and
+  // agents would disagree about who said what (I16). Everyone refuses such an R, and nobody
+  // multiplies by the cofactor.
   describe('points of small and of mixed order', () => {
     test.each(orders.cases)('$name', async ({ pk, msg, sig, cofactorless, smallR }) => {
       const holds = await crypto.verify(hex(pk), hex(msg), hex(sig));

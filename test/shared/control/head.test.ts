@@ -193,7 +193,7 @@ test.each<readonly [string, (body: Body) => unknown, string]>([
     }),
     'digest',
   ],
-  ['without a manifest', withCommit(1, ({ jws }) => ({ jws })), 'digest'],
+  ['without a manifest', withCommit(1, ({ jws }) => ({ jws })), 'malformed'],
   ['with null for a manifest', withCommit(1, ({ jws }) => ({ jws, manifest: null })), 'digest'],
   [
     'with another’s manifest',
@@ -358,7 +358,7 @@ test('commits that follow the active one need not carry it', async () => {
 
 test('a fork that nobody attests does not stand in the way of the right chain', async () => {
   const fork = writeHead((await storeAt(4, 'b')).holder);
-  const right = writeHead((await attested(await storeAt(3))).holder);
+  const right = writeHead((await attested(await storeAt(3), SITES, NOW + 1_000)).holder);
   expect(versionOf(await adopted(await adopted(empty, fork), right))).toBe(3);
   const first = await adopted(empty, writeHead((await attested(await storeAt(1))).holder));
   const misled = await adopted(first, fork);
@@ -433,7 +433,7 @@ test('an isolate stays young while all sites attest what is active, however many
   const mirror = await adopted(empty, writeHead(held.holder));
   const word = (site: SiteName) => attest(held, site, NOW + 10_000);
   const words = await Promise.all(SITES.map(word));
-  await burst(held, HEAD_COMMITS_MAX);
+  await burst(held, HEAD_COMMITS_MAX + 1);
   await hear(held, words, NOW + 10_000);
   const after = await adopted(mirror, writeHead(held.holder), NOW + 10_000);
   expect(after.freshAtMs).toBe(NOW + 10_000);

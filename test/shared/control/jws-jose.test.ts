@@ -39,7 +39,7 @@ async function ours(jws: unknown): Promise<string> {
   return 'code' in verified ? verified.code : 'verified';
 }
 
-/** What jose says: the payload, or the name of its error. Takes one key, as its callers often do. */
+/** What jose says: the payload, or the name of its error. Takes one key, as callers often do. */
 async function jose(jws: unknown, x: string): Promise<string> {
   try {
     const key = await keyFrom({ crv: 'Ed25519', x });

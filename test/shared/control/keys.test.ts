@@ -169,7 +169,7 @@ test('law: any bytes are judged, and only 32 of them can be enrolled', () => {
   );
 });
 
-test('a key that is no point of the curve is enrolled, and no signature holds under it', async () => {
+test('a key that is no point of the curve is enrolled, but nothing holds under it', async () => {
   const y2 = hex(`02${'00'.repeat(31)}`);
   expect(pointOf(y2)).toBeNull();
   expect(outcome(y2)).toBe('enrolled');

@@ -52,7 +52,7 @@ describe('leaf and branch', () => {
     expectTwin(store, ones(plain(8)));
   });
 
-  test('entries that share 3 bytes of their hashes lie 3 branches down, the ninth makes a fourth', () => {
+  test('nine entries that share 3 bytes of their hashes lie under four branches', () => {
     for (const key of DEEP_KEYS) {
       expect(crypto.sha256(new TextEncoder().encode(key)).toHex()).toMatch(/^d5d571/);
     }
@@ -243,7 +243,7 @@ test('law: order and grouping do not show', () => {
   );
 });
 
-test('law: what is put is named by its digest, holds 8 entries or fewer, and lies in this map', () => {
+test('law: a node that is put has its digest, 8 entries or fewer, and this map's name', () => {
   fc.assert(
     fc.property(changes(), (made) => {
       const store = new MapStore('tenants', ones([...plain(30), ...DEEP_KEYS]));

@@ -38,7 +38,7 @@ function sites(count: number): TrustDocument['sites'] {
 }
 
 describe('a good document', () => {
-  test('is opened: cluster, threshold, sites in order, digest, every key with its role', async () => {
+  test('is opened: cluster, threshold, sites in order, every key with its role', async () => {
     const trust = await testTrust();
     expect(trust.document).toEqual(base);
     expect([trust.cluster, trust.threshold, trust.sites]).toEqual([
@@ -328,8 +328,8 @@ describe('a document that comes with a delta', () => {
   });
 });
 
-// Why a majority: two sets that are large enough share a site, so two versions are never both active.
-test('law: a document is opened when its threshold is a majority that its sites can reach', async () => {
+// Why a majority: two sets that are large enough share a site, so no two versions are active.
+test('law: a document is opened if its threshold is a majority that its sites can reach', async () => {
   const counts = fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 10 }));
   await fc.assert(
     fc.asyncProperty(counts, async ([count, threshold]) => {

@@ -1,0 +1,136 @@
+// A plan: the commits that would bring the head to what the configuration says, each drafted by the
+// code that receivers judge with, so that what is planned is what they accept (C7). A saved plan names
+// the head it was made on and the manifest each commit leads to; its summary is for people and is
+// never believed.
+
+import * as z from 'zod/mini';
+import { envelopeSchema, type Operation } from '../../shared/control/envelope.ts';
+import { isRefusal, type Refusal, refuse } from '../../shared/control/refusal.ts';
+import type { ControlState } from '../../shared/control/state.ts';
+import { draft } from '../../shared/control/validity.ts';
+import { counterSchema, digestSchema, idSchema } from '../../shared/schema.ts';
+import { nodeCrypto } from '../adapters/crypto.ts';
+import { type BlastRadius, blastRadius } from './blast-radius.ts';
+import type { Config } from './config-schema.ts';
+import { type Change, differenceOf } from './difference.ts';
+import { intoCommits } from './into-commits.ts';
+import type { State } from './state.ts';
+import { wantedBy } from './wanted.ts';
+import type { MapNode, NodeSource } from '../../shared/control/merkle-map.ts';
+import type { Digest } from '../../shared/digest.ts';
+import type { Trust } from '../../shared/control/trust.ts';
+import { someOf } from './words.ts';
+
+const plannedCommitSchema = z.strictObject({
+  class: envelopeSchema.shape.class,
+  operations: envelopeSchema.shape.operations,
+  /** The manifest that it leads to. */
+  manifest: digestSchema,
+});
+
+export const planSchema = z.strictObject({
+  kind: z.literal('plan'),
+  cluster: idSchema,
+  /** The head it was made on; envelope null before the first commit. */
+  base: z.strictObject({
+    generation: counterSchema,
+    version: counterSchema,
+    envelope: z.nullable(digestSchema),
+  }),
+  commits: z.array(plannedCommitSchema),
+  summary: z.unknown(),
+});
+
+export type PlannedCommit = z.infer<typeof plannedCommitSchema>;
+export type Plan = Omit<z.infer<typeof planSchema>, 'summary'> & { readonly summary: Summary | null };
+
+export interface Summary {
+  readonly changes: readonly Change[];
+  readonly blastRadius: BlastRadius;
+}
+
+export type Planned =
+  | { readonly kind: 'planned'; readonly plan: Plan; readonly summary: Summary }
+  | {
+      readonly kind: 'refused';
+      readonly refusal: Refusal;
+      /** null: refused before there was a difference to show. */
+      readonly summary: Summary | null;
+    };
+
+/**
+ * The plan from the head of `state` to `config`. Refusals: tenant-home, safety, and those of `fold`.
+ * Throws CliError `too-large`.
+ */
+export function makePlan(state: State, config: Config, prune: boolean): Planned {
+  const { holder, pieces, trust } = state;
+  const head = holder.state;
+  const difference = differenceOf(head, pieces.nodes, wantedBy(config), prune);
+  if ('code' in difference) return { kind: 'refused', refusal: difference, summary: null };
+  const drafted = draftAll(head, intoCommits(difference), trust, pieces.nodes);
+  const after = isRefusal(drafted) ? head.global : drafted.global;
+  const summary = {
+    changes: [...difference.global, ...difference.tenants.flatMap(({ changes }) => changes)],
+    blastRadius: blastRadius(head, pieces.nodes, after, difference),
+  };
+  if (isRefusal(drafted)) return { kind: 'refused', refusal: drafted, summary };
+  const { commits } = drafted;
+  const { generation, version } = head.manifest;
+  const refusal = safetyFault(commits, version, summary.blastRadius);
+  if (refusal !== null) return { kind: 'refused', refusal, summary };
+  const base = { generation, version, envelope: head.envelope };
+  const { cluster } = head.manifest;
+  return { kind: 'planned', plan: { kind: 'plan', cluster, base, commits, summary }, summary };
+}
+
+export interface Drafted {
+  readonly kind: 'drafted';
+  readonly commits: readonly PlannedCommit[];
+  /** After the last of them. */
+  readonly global: ControlState['global'];
+}
+
+/** Drafts one commit on the other. Refusals: those of `fold`, naming the commit where there are several. */
+export function draftAll(
+  head: ControlState,
+  groups: readonly (readonly Operation[])[],
+  trust: Trust,
+  nodes: NodeSource,
+): Drafted | Refusal {
+  const added = new Map<Digest, MapNode>();
+  const all: NodeSource = (digest) => added.get(digest) ?? nodes(digest);
+  const commits: PlannedCommit[] = [];
+  let state = head;
+  for (const [i, operations] of groups.entries()) {
+    const accepted = draft(state, operations, trust, all, nodeCrypto);
+    if (isRefusal(accepted)) {
+      const which = groups.length === 1 ? '' : `commit ${i + 1} of ${groups.length}: `;
+      return refuse(accepted.code, `${which}${accepted.detail}`);
+    }
+    for (const [digest, node] of accepted.writes.nodes) added.set(digest, node);
+    state = accepted.state;
+    const { class: derived } = accepted.folded;
+    commits.push({ class: derived, operations: [...operations], manifest: state.manifestDigest });
+  }
+  return { kind: 'drafted', commits, global: state.global };
+}
+
+/** Beyond the first commit, class safety needs approvals, and none can be given yet (C6). */
+export function safetyFault(
+  commits: readonly PlannedCommit[],
+  base: bigint,
+  { scopes, movers, returning }: Pick<BlastRadius, 'scopes' | 'movers' | 'returning'>,
+): Refusal | null {
+  const found = commits.findIndex(({ class: derived }, i) => {
+    return derived === 'safety' && base + BigInt(i) > 0n;
+  });
+  if (found < 0) return null;
+  const why = [
+    ...scopes.shown.filter((shift) => shift.widens).map(({ id }) => `scope ${id} widens`),
+    ...movers.shown.filter((shift) => shift.widens).map(({ id }) => `tenant ${id} may go further`),
+    ...returning.shown.map((id) => `tenant ${id} was retired and comes back`),
+  ];
+  const reasons = why.length === 0 ? '' : ` (${someOf(why)})`;
+  return refuse('safety', `the change is of class safety and needs approvals${reasons}`);
+}
+
