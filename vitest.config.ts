@@ -2,8 +2,9 @@
 // edge in workerd; everything else in Node. Tests reach nothing outside the machine: a fetch that a
 // test did not provide for is answered 599, and the tools' own look-ups are switched off.
 
+import { readFileSync } from 'node:fs';
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
-import { Response } from 'miniflare';
+import { Headers, type Request, Response } from 'miniflare';
 import { defineConfig } from 'vitest/config';
 
 process.env.CLOUDFLARE_CF_FETCH_ENABLED = 'false';
@@ -20,11 +21,42 @@ const bareWorker = {
 } satisfies PluginOptions['miniflare'];
 
 /**
- * The Worker around edge tests. Its bindings belong here; the class of a Durable Object must be
- * exported by `main`: `{ main: './test/edge/main.ts', miniflare: { ...bareWorker, durableObjects:
- * { EDGE_STORE_WEUR: { className: 'EdgeStore', useSQLite: true } } } }`.
+ * The Worker around edge tests: the edge Worker with its stores beside it. Its trust document is the
+ * one that `trustDocument()` of test/shared/kit.ts signs; its gateways answer what they were asked.
  */
-const edgeWorker: PluginOptions = { miniflare: bareWorker };
+const edgeWorker: PluginOptions = {
+  main: './test/edge/main.ts',
+  miniflare: {
+    ...bareWorker,
+    outboundService: gateway,
+    bindings: {
+      TRUST: readFileSync(new URL('./test/edge/trust.json', import.meta.url), 'utf8'),
+      DECISION_LOG: 'all',
+    },
+    durableObjects: {
+      EDGE_STORE_ENAM: { className: 'EdgeStore', useSQLite: true },
+      EDGE_STORE_WEUR: { className: 'EdgeStore', useSQLite: true },
+      EDGE_STORE_APAC: { className: 'EdgeStore', useSQLite: true },
+    },
+  },
+};
+
+/** A gateway of test/shared/kit.ts: `/answer/<kind>` asks for that answer, the rest is told back. */
+async function gateway(request: Request): Promise<Response> {
+  const { hostname, pathname } = new URL(request.url);
+  if (!/^gw\.(eu1|us1)\.example$/.test(hostname)) return bareWorker.outboundService(request);
+  const headers = new Headers({ 'cloudflare-cdn-cache-control': 'no-store', 'x-gateway': hostname });
+  headers.append('set-cookie', 'a=1; Path=/');
+  headers.append('set-cookie', 'b=2; Path=/');
+  if (pathname === '/answer/redirect') {
+    headers.set('location', 'https://elsewhere.example/');
+    return new Response(null, { status: 302, headers });
+  }
+  if (pathname === '/answer/error') return new Response('down', { status: 500, headers });
+  const { method, url } = request;
+  const body = request.body === null ? null : await request.text();
+  return Response.json({ method, url, headers: [...request.headers], body }, { headers });
+}
 
 export default defineConfig({
   test: {

@@ -48,7 +48,8 @@ export function blastRadius(
   const scopes = shiftedScopes(state, after);
   const movers = difference.tenants.flatMap((tenant) => mover(tenant, state.global, after));
   const returning = difference.tenants.filter(
-    ({ before, after: wanted }) => before !== null && before.tenant === undefined && wanted !== null,
+    ({ before, after: wanted }) =>
+      before !== null && before.tenant === undefined && wanted !== null,
   );
   return {
     tenants: listed(affected(state, nodes, after, difference)),

@@ -1,9 +1,9 @@
 // What is wrong with a value, in words and at its place. The schema says where and what; this file
 // says it as a person would: a field that is missing, a name that was probably meant.
 
-import * as z from 'zod/mini';
+import type * as z from 'zod/mini';
 import en from 'zod/v4/locales/en.js';
-import { placeOf, type Path } from './config-merge.ts';
+import { type Path, placeOf } from './config-merge.ts';
 import { configJsonSchema, configSchema } from './config-schema.ts';
 import type { Fault, SourceFile } from './config-source.ts';
 import { hint } from './nearest.ts';
@@ -28,7 +28,10 @@ export function atPlaces(says: readonly Says[], files: readonly SourceFile[]): r
 }
 
 function inWords(issue: z.core.$ZodIssue, base: Path, value: unknown): readonly Says[] {
-  const path = [...base, ...issue.path.map((part) => (typeof part === 'number' ? part : `${String(part)}`))];
+  const path = [
+    ...base,
+    ...issue.path.map((part) => (typeof part === 'number' ? part : `${String(part)}`)),
+  ];
   const here = valueAt(value, path);
   switch (issue.code) {
     case 'unrecognized_keys':
@@ -49,7 +52,9 @@ function inWords(issue: z.core.$ZodIssue, base: Path, value: unknown): readonly 
     }
     case 'invalid_type':
       if (here === undefined) return [{ path, part: 'value', message: 'is missing' }];
-      return [{ path, part: 'value', message: `expected ${kindName(issue.expected)}, ${found(here)}` }];
+      return [
+        { path, part: 'value', message: `expected ${kindName(issue.expected)}, ${found(here)}` },
+      ];
     case 'invalid_value': {
       if (here === undefined) return [{ path, part: 'value', message: 'is missing' }];
       const values = issue.values.map(String);

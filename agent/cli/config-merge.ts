@@ -72,11 +72,7 @@ function mergeMember(merged: Map<string, unknown>, key: string, member: unknown)
  * Where `path` is written. `key`: its key, `value`: its value. What is not written is shown at the
  * key of the nearest thing around it, at the top of the first file if there is none.
  */
-export function placeOf(
-  files: readonly SourceFile[],
-  path: Path,
-  part: 'key' | 'value',
-): Place {
+export function placeOf(files: readonly SourceFile[], path: Path, part: 'key' | 'value'): Place {
   let best: { readonly file: SourceFile; readonly found: Found } | null = null;
   for (const file of files) {
     const found = walk(file, path);

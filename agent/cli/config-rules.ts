@@ -95,10 +95,7 @@ function latencyFaults(parts: Parts): readonly Says[] {
   );
 }
 
-function trustFaults(
-  { cluster, threshold, names }: Parts,
-  trust: TrustDocument,
-): readonly Says[] {
+function trustFaults({ cluster, threshold, names }: Parts, trust: TrustDocument): readonly Says[] {
   const faults: Says[] = [];
   if (cluster !== undefined && cluster !== trust.cluster) {
     faults.push(fault(['cluster'], `trust.json is of cluster ${trust.cluster}`));

@@ -44,9 +44,7 @@ const scopeSchema = z.strictObject({
     [
       z.literal('any'),
       z.strictObject({
-        countries: z
-          .array(countrySchema)
-          .check(z.minLength(1), z.refine(distinct, DISTINCT)),
+        countries: z.array(countrySchema).check(z.minLength(1), z.refine(distinct, DISTINCT)),
       }),
     ],
     'expected any, or {countries: [DE, …]}',
@@ -108,9 +106,7 @@ export const recordSchemas = {
   policies: policyConfigSchema,
   tenants: tenantSchema,
   latency: z.record(idSchema, z.int().check(z.gte(0), z.lte(10_000))),
-  stores: z
-    .array(storeSchema)
-    .check(z.minLength(1), z.maxLength(2), z.refine(distinct, DISTINCT)),
+  stores: z.array(storeSchema).check(z.minLength(1), z.maxLength(2), z.refine(distinct, DISTINCT)),
 } as const;
 
 export const configSchema = z.strictObject({

@@ -47,7 +47,8 @@ function unitsOf({ global, tenants }: Difference): readonly Unit[] {
   const puts = global.filter((change) => !deleted(change));
   const deletes = global.filter(deleted).toSorted((a, b) => rankOf(b) - rankOf(a));
   const groups = groupsByHost(tenants);
-  const retiring = (group: readonly TenantDifference[]) => group.every(({ after }) => after === null);
+  const retiring = (group: readonly TenantDifference[]) =>
+    group.every(({ after }) => after === null);
   return [
     ...puts.map(operationsOf),
     ...groups.filter((group) => !retiring(group)).map(unitOf),
@@ -71,7 +72,9 @@ function unitOf(group: readonly TenantDifference[]): Unit {
 }
 
 /** Tenants that a host ties together: one gives it up, the other takes it. */
-function groupsByHost(tenants: readonly TenantDifference[]): readonly (readonly TenantDifference[])[] {
+function groupsByHost(
+  tenants: readonly TenantDifference[],
+): readonly (readonly TenantDifference[])[] {
   const owners = new Map<string, TenantDifference>();
   for (const tenant of tenants) {
     for (const host of tenant.before?.tenant?.hosts ?? []) owners.set(host, tenant);

@@ -5,9 +5,13 @@
 
 import * as z from 'zod/mini';
 import { envelopeSchema, type Operation } from '../../shared/control/envelope.ts';
+import type { MapNode, NodeSource } from '../../shared/control/merkle-map.ts';
+import { type Global, globalKinds } from '../../shared/control/record.ts';
 import { isRefusal, type Refusal, refuse } from '../../shared/control/refusal.ts';
 import type { ControlState } from '../../shared/control/state.ts';
+import type { Trust } from '../../shared/control/trust.ts';
 import { draft } from '../../shared/control/validity.ts';
+import type { Digest } from '../../shared/digest.ts';
 import { counterSchema, digestSchema, idSchema } from '../../shared/schema.ts';
 import { nodeCrypto } from '../adapters/crypto.ts';
 import { type BlastRadius, blastRadius } from './blast-radius.ts';
@@ -16,9 +20,6 @@ import { type Change, differenceOf } from './difference.ts';
 import { intoCommits } from './into-commits.ts';
 import type { State } from './state.ts';
 import { wantedBy } from './wanted.ts';
-import type { MapNode, NodeSource } from '../../shared/control/merkle-map.ts';
-import type { Digest } from '../../shared/digest.ts';
-import type { Trust } from '../../shared/control/trust.ts';
 import { someOf } from './words.ts';
 
 const plannedCommitSchema = z.strictObject({
@@ -41,8 +42,13 @@ export const planSchema = z.strictObject({
   summary: z.unknown(),
 });
 
-export type PlannedCommit = z.infer<typeof plannedCommitSchema>;
-export type Plan = Omit<z.infer<typeof planSchema>, 'summary'> & { readonly summary: Summary | null };
+export type PlannedCommit = Readonly<z.infer<typeof plannedCommitSchema>>;
+
+type SavedPlan = z.infer<typeof planSchema>;
+
+export interface Plan extends Readonly<Pick<SavedPlan, 'kind' | 'cluster' | 'base'>> {
+  readonly commits: readonly PlannedCommit[];
+}
 
 export interface Summary {
   readonly changes: readonly Change[];
@@ -65,32 +71,35 @@ export type Planned =
 export function makePlan(state: State, config: Config, prune: boolean): Planned {
   const { holder, pieces, trust } = state;
   const head = holder.state;
-  const difference = differenceOf(head, pieces.nodes, wantedBy(config), prune);
+  const wanted = wantedBy(config);
+  const difference = differenceOf(head, pieces.nodes, wanted, prune);
   if ('code' in difference) return { kind: 'refused', refusal: difference, summary: null };
-  const drafted = draftAll(head, intoCommits(difference), trust, pieces.nodes);
-  const after = isRefusal(drafted) ? head.global : drafted.global;
+  const after = prune ? wanted.global : withKept(head.global, wanted.global);
   const summary = {
     changes: [...difference.global, ...difference.tenants.flatMap(({ changes }) => changes)],
     blastRadius: blastRadius(head, pieces.nodes, after, difference),
   };
+  const drafted = draftAll(head, intoCommits(difference), trust, pieces.nodes);
   if (isRefusal(drafted)) return { kind: 'refused', refusal: drafted, summary };
   const { commits } = drafted;
-  const { generation, version } = head.manifest;
+  const { cluster, generation, version } = head.manifest;
   const refusal = safetyFault(commits, version, summary.blastRadius);
   if (refusal !== null) return { kind: 'refused', refusal, summary };
   const base = { generation, version, envelope: head.envelope };
-  const { cluster } = head.manifest;
-  return { kind: 'planned', plan: { kind: 'plan', cluster, base, commits, summary }, summary };
+  return { kind: 'planned', plan: { kind: 'plan', cluster, base, commits }, summary };
+}
+
+function withKept(before: Global, after: Global): Global {
+  const kinds = globalKinds.map((kind) => [kind, { ...before[kind], ...after[kind] }] as const);
+  return { ...after, ...Object.fromEntries(kinds) };
 }
 
 export interface Drafted {
   readonly kind: 'drafted';
   readonly commits: readonly PlannedCommit[];
-  /** After the last of them. */
-  readonly global: ControlState['global'];
 }
 
-/** Drafts one commit on the other. Refusals: those of `fold`, naming the commit where there are several. */
+/** Drafts one commit on the other. Refusals: those of `fold`; the detail says which commit. */
 export function draftAll(
   head: ControlState,
   groups: readonly (readonly Operation[])[],
@@ -112,14 +121,14 @@ export function draftAll(
     const { class: derived } = accepted.folded;
     commits.push({ class: derived, operations: [...operations], manifest: state.manifestDigest });
   }
-  return { kind: 'drafted', commits, global: state.global };
+  return { kind: 'drafted', commits };
 }
 
 /** Beyond the first commit, class safety needs approvals, and none can be given yet (C6). */
 export function safetyFault(
   commits: readonly PlannedCommit[],
   base: bigint,
-  { scopes, movers, returning }: Pick<BlastRadius, 'scopes' | 'movers' | 'returning'>,
+  { scopes, movers, returning }: Omit<BlastRadius, 'tenants'>,
 ): Refusal | null {
   const found = commits.findIndex(({ class: derived }, i) => {
     return derived === 'safety' && base + BigInt(i) > 0n;
@@ -133,4 +142,3 @@ export function safetyFault(
   const reasons = why.length === 0 ? '' : ` (${someOf(why)})`;
   return refuse('safety', `the change is of class safety and needs approvals${reasons}`);
 }
-

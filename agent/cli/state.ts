@@ -9,7 +9,7 @@ import type { Envelope } from '../../shared/control/envelope.ts';
 import { emptyHolder, type Holder } from '../../shared/control/holder.ts';
 import type { Verified } from '../../shared/control/jws.ts';
 import { admitBatch, verifyBatch } from '../../shared/control/receive.ts';
-import { isRefusal, type Refusal, refuse } from '../../shared/control/refusal.ts';
+import { type Refusal, refuse } from '../../shared/control/refusal.ts';
 import { newerTrust, type Trust } from '../../shared/control/trust.ts';
 import { nodeCrypto } from '../adapters/crypto.ts';
 import { ControlDirectory } from '../adapters/directory.ts';

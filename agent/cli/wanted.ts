@@ -45,6 +45,8 @@ function mapped<T, U>(
 
 /** The edge reads `cf.colo` in lower case, as record ids are. */
 function lowerCased<T>(records: Readonly<Record<string, T>>): Record<string, T> {
-  const entries = Object.entries(records).map(([id, record]) => [id.toLowerCase(), record] as const);
+  const entries = Object.entries(records).map(
+    ([id, record]) => [id.toLowerCase(), record] as const,
+  );
   return Object.fromEntries(entries);
 }

@@ -65,7 +65,7 @@ export function withBrokenSignature(jws: Jws): Jws {
   };
 }
 
-/** Verifies under any key of trust, whatever its role: what a receiver with a slip would hand on. */
+/** Verifies under any key of trust, whatever its role: as a receiver with a slip would. */
 export async function verifiedByAny<T>(
   jws: Jws,
   kind: DocumentKind<T>,
@@ -123,7 +123,7 @@ export async function trustWith(changes: Partial<TrustDocument>): Promise<Trust>
   return trust;
 }
 
-/** Trust with `count` sites s1, s2, … of `agents` agents each, and the least majority as threshold. */
+/** Sites s1, s2, … of `agents` agents each; the least majority is the threshold. */
 export function trustOfSites(count: number, agents = 1): Promise<Trust> {
   const sites = Array.from({ length: count }, (_, i) => [`s${i + 1}`, agentsOf(i + 1, agents)]);
   const threshold = Math.floor(count / 2) + 1;

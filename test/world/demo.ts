@@ -1,6 +1,7 @@
 // The world's deployment: two regions and a witness, four edge locations, five tenants that differ
 // in what their residency allows. Scenarios hold their expectations as literal tables beside this.
 
+import type { ConfigInput } from '../../agent/cli/config-schema.ts';
 import type { CityId } from './cities.ts';
 
 export const REGIONS = ['eu1', 'us1'] as const;
@@ -37,8 +38,8 @@ export const EDGE_OF: Readonly<Record<CityId, EdgeId>> = {
 };
 
 /** The configuration as an operator would write it; gateways' ports are known once they listen. */
-export function demoConfig(gateways: Readonly<Record<Region, string>>): object {
-  const region = { region: true, capacity: 100, zones: ['a', 'b'] };
+export function demoConfig(gateways: Readonly<Record<Region, string>>): ConfigInput {
+  const region = { region: true as const, capacity: 100, zones: ['a', 'b'] };
   return {
     cluster: 'demo',
     sites: {

@@ -6,13 +6,14 @@
 // ports), then the first commit, which names those ports. A world is ready when every edge stands
 // on it.
 
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Agent as HttpAgent, request } from 'undici';
 import { stringify } from 'yaml';
-import { nodeCrypto, signerOf } from '../../agent/adapters/crypto.ts';
+import { nodeCrypto } from '../../agent/adapters/crypto.ts';
+import { readSigner } from '../../agent/cli/project.ts';
 import { parseJson } from '../../shared/canonical.ts';
 import { type IngestAnswer, ingestAnswerSchema } from '../../shared/control/answer.ts';
 import { sealDelta } from '../../shared/control/delta.ts';
@@ -30,13 +31,16 @@ import {
   SITES,
   type Site,
 } from './demo.ts';
-import { createDeployment, type Deployment } from './deployment.ts';
+import { Deployment } from './deployment.ts';
 import type { EdgeHostInput } from './edge-host.ts';
 import type { Arrivals } from './service.ts';
 import { until } from './wait.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const READY_DEADLINE_MS = 20_000;
+
+/** Keys and trust come before anything listens; the first commit names the real ones. */
+const UNKNOWN_GATEWAYS = { eu1: 'https://eu1.invalid', us1: 'https://us1.invalid' };
 
 export class World {
   readonly folder: string;
@@ -100,7 +104,7 @@ export class World {
     const delta = { v: 1 as const, trust: [trust.jws], ...carried } as Parameters<
       typeof sealDelta
     >[0];
-    return sealDelta(delta, from, await this.signer(`${site}-1`), nodeCrypto);
+    return sealDelta(delta, from, await this.agentSigner(site), nodeCrypto);
   }
 
   async push(edge: EdgeId, body: string): Promise<{ status: number; text: string }> {
@@ -109,10 +113,12 @@ export class World {
     return { status: answer.statusCode, text: await answer.body.text() };
   }
 
-  async signer(key: string): Promise<Signer> {
-    const signer = signerOf(await readFile(this.deployment.keyFile(key), 'utf8'));
-    if (signer === null) throw new Error(`no key ${key}`);
-    return signer;
+  operatorSigner(): Promise<Signer> {
+    return readSigner(this.deployment.operatorKey);
+  }
+
+  agentSigner(site: Site): Promise<Signer> {
+    return readSigner(this.deployment.agentKey(site));
   }
 
   async agentStatus(site: Site): Promise<Record<string, unknown>> {
@@ -146,7 +152,7 @@ async function assemble(
   make: (parts: WorldParts) => World,
 ): Promise<World> {
   say('keys, trust document, certificates');
-  const deployment = await createDeployment(join(folder, 'project'));
+  const deployment = await Deployment.create(join(folder, 'project'), demoConfig(UNKNOWN_GATEWAYS));
   const tls = await writeCertificates(folder);
   say('bundling the Workers');
   const { edge, store } = await bundleProduct();
@@ -154,9 +160,9 @@ async function assemble(
   const input: EdgeHostInput = {
     locations: EDGES.map((id) => ({
       id,
-      vars: { TRUST: deployment.trustText, DECISION_LOG: 'all' },
+      vars: { TRUST: deployment.project.trustText, DECISION_LOG: 'all' },
     })),
-    storeVars: { TRUST: deployment.trustText },
+    storeVars: { TRUST: deployment.project.trustText },
     bundles: { edge: edge.file, store: store.file },
     folder: join(folder, 'edge'),
     caFile: tls.ca,
@@ -169,7 +175,8 @@ async function assemble(
   const agents = await startAgents({ children, deployment, edges, services, folder, tls });
   say('the first commit');
   const gateway = (site: Region) => `https://127.0.0.1:${agents.get(site)?.ready['gateway']}`;
-  await deployment.apply(demoConfig({ eu1: gateway('eu1'), us1: gateway('us1') }));
+  const gateways = { eu1: gateway('eu1'), us1: gateway('us1') };
+  await deployment.apply(demoConfig(gateways), 'the first commit');
   const world = make({ folder, deployment, edges, children, edgeHost, agents, services });
   for (const id of EDGES) {
     await until(`edge ${id} stands on the first commit`, () => isReady(world, id), {
@@ -272,9 +279,9 @@ async function writeAgentConfig(
   const config = {
     site,
     agent: `${site}-1`,
-    key: deployment.keyFile(`${site}-1`),
-    trust: deployment.trustFile,
-    control: { file: deployment.controlFolder },
+    key: deployment.agentKey(site),
+    trust: deployment.project.paths.trust,
+    control: { file: deployment.project.paths.control },
     keep: join(folder, `agent-${site}.keep.json`),
     ingest: INGEST[site].map((edge) => `${edges[edge]}/.portolan/ingest`),
     peers,

@@ -4,6 +4,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import {
+  type ClientRequest,
   createServer,
   type IncomingMessage,
   type RequestOptions,
@@ -162,14 +163,17 @@ export interface Answer {
   readonly isWhole: boolean;
 }
 
-/** One request on a connection of its own, with the whole answer or as much of it as came. */
-export async function ask(port: number, options: RequestOptions = {}, body = ''): Promise<Answer> {
-  const outgoing = request({ host: '127.0.0.1', port, agent: false, ...options });
-  outgoing.end(body);
-  return answerTo(outgoing);
+/** A request on a connection of its own, still to be sent. */
+export function open(port: number, options: RequestOptions = {}): ClientRequest {
+  return request({ host: '127.0.0.1', port, agent: false, ...options });
 }
 
-export async function answerTo(outgoing: ReturnType<typeof request>): Promise<Answer> {
+/** One request on a connection of its own, with the whole answer or as much of it as came. */
+export async function ask(port: number, options: RequestOptions = {}, body = ''): Promise<Answer> {
+  return answerTo(open(port, options).end(body));
+}
+
+export async function answerTo(outgoing: ClientRequest): Promise<Answer> {
   const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
   return read(response);
 }

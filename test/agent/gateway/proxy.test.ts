@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type IncomingMessage, request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import net from 'node:net';
 import { expect, test } from 'vitest';
 import {
@@ -10,6 +10,7 @@ import {
   gateway,
   type Handler,
   held,
+  open,
   rawRequest,
   rawService,
   read,
@@ -106,7 +107,7 @@ test.each([
   ],
 ])('a body that ends by %s arrives whole', async (_fact, bytes) => {
   const gw = await gateway(await rawService((socket) => socket.end(bytes)));
-  const outgoing = request({ port: gw.port, agent: false });
+  const outgoing = open(gw.port);
   outgoing.on('information', () => expect.unreachable('hints are for whoever asked'));
   outgoing.end();
   expect(await answerTo(outgoing)).toMatchObject({ status: 200, text: 'hello', isWhole: true });
@@ -198,7 +199,7 @@ test('a head too long for the server is refused before the service', async () =>
 test('Expect: 100-continue is answered by the gateway, and the body follows', async () => {
   const gw = await gateway(await service(mirror));
   const headers = { Expect: '100-continue', 'Content-Length': 5 };
-  const outgoing = request({ port: gw.port, agent: false, method: 'POST', headers });
+  const outgoing = open(gw.port, { method: 'POST', headers });
   outgoing.flushHeaders();
   await once(outgoing, 'continue');
   outgoing.end('hello');
@@ -210,7 +211,7 @@ test('Expect: 100-continue is answered by the gateway, and the body follows', as
 test('a head without a body yet is not held back', async () => {
   const { handler, next } = held();
   const gw = await gateway(await service(handler));
-  const outgoing = request({ port: gw.port, agent: false }).end();
+  const outgoing = open(gw.port).end();
   const [, events] = await next();
   events.flushHeaders();
   const [response] = (await once(outgoing, 'response')) as [IncomingMessage];

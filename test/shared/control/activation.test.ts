@@ -1,5 +1,5 @@
-// Which version is active (C10), and how old it is (E3): counted again from plain lists, with one site
-// of three lying as it likes (I16).
+// Which version is active (C10), and how old it is (E3): counted again from plain lists, with one
+// site of three lying as it likes (I16).
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -250,7 +250,7 @@ function countedActive(
   return null;
 }
 
-/** Honest sites follow one history and never go back; the third says whatever an agent's key can. */
+/** Two sites follow one history and never go back; the third says whatever its key can sign. */
 const lies = fc.array(
   fc.oneof(
     fc.record({ honest: fc.constant(true), site: fc.constantFrom(1, 2), ahead: fc.nat(2) }),
@@ -266,7 +266,7 @@ const lies = fc.array(
   { maxLength: 30 },
 );
 
-test('law: one lying site of three makes nothing active, lowers nothing, and keeps nothing young', async () => {
+test('law: one lying site of three makes nothing active, lowers and renews nothing', async () => {
   const property = fc.asyncProperty(lies, async (said) => {
     const { state, ...empty } = { ...newHolder(three).holder, chain: CHAIN };
     let [lied, honest] = [empty, empty];
@@ -308,7 +308,7 @@ function falsely(
   return say({ site: 3, agent, version, fork, issuedAt: nowMs + skewMs, changes });
 }
 
-test('law: once active stays so, and its age grows by what passes in silence (E3, E5)', async () => {
+test('law: once active stays so, and grows old in silence (E3, E5)', async () => {
   const { state, ...mirror } = { ...newHolder(three).holder, chain: CHAIN };
   const said = await Promise.all(words(3, 3, 3).map(say));
   const { holder } = receiveAll({ ...mirror, state }, said, NOW);

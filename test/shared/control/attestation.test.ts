@@ -115,7 +115,7 @@ test('an expired attestation counts for nothing', async () => {
   expect(sitesOf(book, NOW + ATTESTATION_LIFE_MS)).toEqual([]);
 });
 
-test('an attestation from a fast clock counts for 15 s after receipt, not longer (H3)', async () => {
+test('the word of a fast clock counts for 15 s after receipt, not longer (H3)', async () => {
   const book = heard(EMPTY_BOOK, await all([{ ...WORD, issuedAt: NOW + CLOCK_SKEW_MS }]));
   expect(sitesOf(book, NOW + ATTESTATION_LIFE_MS - 1)).toEqual(['s1']);
   expect(sitesOf(book, NOW + ATTESTATION_LIFE_MS)).toEqual([]);
@@ -137,7 +137,7 @@ test('agents count their seq apart', async () => {
   expect(heard(EMPTY_BOOK, await all([WORD, other])).latest.size).toBe(2);
 });
 
-test('the newest word of an agent replaces the one before, also when it says the same', async () => {
+test('the newest word of an agent replaces an older one that said the same', async () => {
   const [first, second] = await all([WORD, { ...WORD, issuedAt: NOW + 2_000 }]);
   if (first === undefined || second === undefined) throw new Error('nothing said');
   const book = heard(heard(EMPTY_BOOK, [first]), [second], NOW + 2_000);
@@ -146,7 +146,7 @@ test('the newest word of an agent replaces the one before, also when it says the
   expect(sitesOf(book, NOW + ATTESTATION_LIFE_MS + 1_999)).toEqual(['s1']);
 });
 
-test('the newest word of an agent replaces the one before when it names a later version', async () => {
+test('the newest word of an agent replaces an older one of an older version', async () => {
   const [first, second] = await all([WORD, { ...WORD, version: 4, issuedAt: NOW + 2_000 }]);
   if (first === undefined || second === undefined) throw new Error('nothing said');
   const book = heard(heard(EMPTY_BOOK, [first]), [second], NOW + 2_000);
@@ -205,7 +205,7 @@ test.each([
 });
 
 // Attack: one agent holds its word, the other floods until that is forgotten, then contradicts it.
-test('a word that still counts is not forgotten, however many versions are named after it', async () => {
+test('a word that still counts is not forgotten, whatever is named after it', async () => {
   const flood = Array.from({ length: SIGHTINGS_PER_SITE_MAX }, (_, i) => {
     return { ...WORD, agent: 2, version: 100 + i, issuedAt: NOW + 1 + i };
   });

@@ -1,4 +1,5 @@
-// The chain that a receiver holds: dense, bounded, and the order in which versions never go down (I2).
+// The chain that a receiver holds: dense, bounded, and the order in which versions never go down
+// (I2).
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// Is the state after a change one that consumers can run (C7, F1)? Each row is a commit on top of the
-// kit's first one: acme in scope eu at eu1, globex in scope atlantic at us1.
+// Is the state after a change one that consumers can run (C7, F1)? Each row is a commit on top of
+// the kit's first one: acme in scope eu at eu1, globex in scope atlantic at us1.
 
 import { expect, test } from 'vitest';
 import type { Operation } from '../../../shared/control/envelope.ts';

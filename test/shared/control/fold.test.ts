@@ -1,4 +1,5 @@
-// The fold (C4): one commit's operations applied to the state before it, checked against plain Maps.
+// The fold (C4): one commit's operations applied to the state before it, checked against plain
+// Maps.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,15 +1,13 @@
-// Heads (E1, E2): what an isolate takes from a store that it does not trust. It folds nothing, so the
-// chain, the authors, the manifests' digests and a threshold of sites are all that it has.
+// Heads (E1, E2): what an isolate takes from a store that it does not trust. It folds nothing, so
+// the chain, the authors, the manifests' digests and a threshold of sites are all that it has.
 
 import { expect, test } from 'vitest';
-import { canonical, toWire } from '../../../shared/canonical.ts';
-import { type Envelope, envelopeKind, type Operation } from '../../../shared/control/envelope.ts';
-import { adoptHead, emptyMirror, type Mirror, writeHead } from '../../../shared/control/head.ts';
-import { receiveAll, verifyAttestations } from '../../../shared/control/holder.ts';
-import { type Jws, signJws } from '../../../shared/control/jws.ts';
+import { toWire } from '../../../shared/canonical.ts';
+import { type Envelope, envelopeKind } from '../../../shared/control/envelope.ts';
+import { emptyMirror, writeHead } from '../../../shared/control/head.ts';
+import { signJws } from '../../../shared/control/jws.ts';
 import type { Manifest } from '../../../shared/control/manifest.ts';
 import type { Trust } from '../../../shared/control/trust.ts';
-import { digestOf } from '../../../shared/digest.ts';
 import {
   ATTESTATION_LIFE_MS,
   ATTESTATIONS_PER_DELTA_MAX,
@@ -22,88 +20,41 @@ import {
   codeOf,
   digestNamed,
   payloadOf,
-  signText,
   trustWith,
   withBrokenSignature,
 } from '../forge.ts';
 import {
+  adopt,
+  adopted,
+  attested,
+  type Body,
+  digestsOf,
+  empty,
+  forged,
+  headOf,
+  hear,
+  largestChange,
+  raise,
+  SECOND,
+  scopePut,
+  storeAt,
+  trust,
+  versionOf,
+} from '../heads.ts';
+import {
   agentKey,
   attest,
   commit,
-  crypto,
   FIRST,
   keyNamed,
   newHolder,
-  put,
   receive,
   SITES,
   type SiteName,
   signCommit,
   type TestHolder,
-  testTrust,
 } from '../kit.ts';
-
-const NOW = 1_790_000_000_000;
-const trust = await testTrust();
-
-interface Body {
-  v: unknown;
-  commits: { jws: Jws; manifest: unknown }[];
-  attestations: unknown[];
-}
-
-const scopePut = (id: string): readonly Operation[] => [
-  put(`global/scopes/${id}`, { regions: ['eu1'], ingress: 'any' }),
-];
-
-/** A store at `version`; each commit after the first is named by `line`. */
-async function storeAt(version: number, line = 'a'): Promise<TestHolder> {
-  const held = newHolder(trust);
-  await commit(held, FIRST);
-  for (let v = 2; v <= version; v++) await commit(held, scopePut(`${line}${v}`));
-  return held;
-}
-
-async function hear(held: TestHolder, words: readonly Jws[], nowMs = NOW): Promise<void> {
-  const { book, trust: own } = held.holder;
-  const { verified } = await verifyAttestations(book, words, own, crypto);
-  held.holder = receiveAll(held.holder, verified, nowMs).holder;
-}
-
-async function attested(
-  held: TestHolder,
-  sites: readonly SiteName[] = SITES,
-  nowMs = NOW,
-): Promise<TestHolder> {
-  await hear(held, await Promise.all(sites.map((site) => attest(held, site, nowMs))), nowMs);
-  return held;
-}
-
-function headOf(held: TestHolder, change: (body: Body) => unknown = (body) => body): string {
-  return JSON.stringify(change(JSON.parse(writeHead(held.holder)) as Body));
-}
-
-/** Throws when a refusal changed the mirror it was given. */
-async function adopt(mirror: Mirror, text: string, nowMs = NOW) {
-  const before = digestsOf(mirror);
-  const outcome = await adoptHead(mirror, text, nowMs, crypto);
-  if (digestsOf(mirror) !== before) throw new Error('the mirror was changed in place');
-  return outcome;
-}
-
-async function adopted(mirror: Mirror, text: string, nowMs = NOW): Promise<Mirror> {
-  const outcome = await adopt(mirror, text, nowMs);
-  if (outcome.kind === 'refused') throw new Error(`${outcome.code}: ${outcome.detail}`);
-  return outcome.mirror;
-}
-
-function digestsOf({ chain, active, freshAtMs, book }: Mirror): string {
-  const words = [...book.latest.values()].map(({ signed }) => signed.digest);
-  return canonical([chain.map(({ digest }) => digest), active?.digest ?? null, freshAtMs, words]);
-}
-
-const versionOf = ({ active }: Mirror) => (active === null ? null : Number(active.version));
-const empty = emptyMirror(trust);
+import { NOW } from '../words.ts';
 
 test('a head under a threshold of sites is active, as young as their word', async () => {
   const held = await attested(await storeAt(3));
@@ -254,31 +205,6 @@ test('a head of two chains is refused', async () => {
   expect(codeOf(await adopt(empty, mixed))).toBe('previous');
 });
 
-/** A head of one commit on top of version 1, made by an operator who lies or whose key was stolen. */
-async function forged(
-  changes: Partial<Envelope>,
-  { manifest, signers = [alice] }: { manifest?: unknown; signers?: readonly (typeof alice)[] } = {},
-): Promise<{ text: string; held: TestHolder }> {
-  const held = await attested(await storeAt(1));
-  const next = await storeAt(2);
-  const own = manifest ?? toWire(next.holder.state.manifest);
-  const envelope = JSON.parse(payloadOf(next.commits[1] ?? raise())) as object;
-  const named = manifest === undefined ? {} : { manifest: digestOf(own, crypto) };
-  const text = canonical({ ...envelope, ...named, ...changes });
-  const jws = await signText(envelopeKind.typ, text, signers);
-  const head = headOf(held, (body) => ({
-    ...body,
-    commits: [...body.commits, { jws, manifest: own }],
-  }));
-  return { text: head, held };
-}
-
-function raise(): never {
-  throw new Error('not there');
-}
-
-const SECOND: Manifest = (await storeAt(2)).holder.state.manifest;
-
 test.each<readonly [string, Partial<Envelope>, Parameters<typeof forged>[1], string]>([
   ['as it should be', {}, {}, 'adopted'],
   ['for another cluster', { cluster: 'other' }, {}, 'cluster'],
@@ -297,7 +223,7 @@ test.each<readonly [string, Partial<Envelope>, Parameters<typeof forged>[1], str
     'rules',
   ],
   ['of a manifest that is none', {}, { manifest: { kind: 'manifest' } }, 'malformed'],
-])('a commit %s: %s', async (_name, changes, how, code) => {
+])('a commit %s', async (_name, changes, how, code) => {
   const { text } = await forged(changes, how);
   expect(codeOf(await adopt(empty, text))).toBe(code);
 });
@@ -428,7 +354,7 @@ test.each([HEAD_COMMITS_MAX - 1, HEAD_COMMITS_MAX])(
   },
 );
 
-test('an isolate stays young while all sites attest what is active, however many commits follow', async () => {
+test('an isolate stays young while all sites attest what is active, whatever follows', async () => {
   const held = await attested(await storeAt(2));
   const mirror = await adopted(empty, writeHead(held.holder));
   const word = (site: SiteName) => attest(held, site, NOW + 10_000);
@@ -441,17 +367,7 @@ test('an isolate stays young while all sites attest what is active, however many
 
 test('the head of a store that took the largest commits is taken', async () => {
   const held = await attested(await storeAt(1));
-  const largest = (round: number) =>
-    Array.from({ length: 31 }, (_, i) =>
-      put(`global/policies/p${i}`, {
-        replicaReads: true,
-        mode: 'enforce',
-        hardAgeS: { write: 60, read: 300, revocation: 60 },
-        slowStartS: 0,
-        sessionPaths: [`/${round}${'a'.repeat(32_000)}`],
-      }),
-    );
-  for (let round = 0; round < 4; round++) await commit(held, largest(round));
+  for (let round = 0; round < 4; round++) await commit(held, largestChange(round));
   await attested(held, SITES, NOW + 1_000);
   expect(codeOf(await adopt(empty, writeHead(held.holder), NOW + 1_000))).toBe('adopted');
 });
@@ -483,4 +399,4 @@ test('a commit that a store refused is in no head', async () => {
   ]);
   await receive(held, other);
   expect(writeHead(held.holder)).toBe(before);
-});
+});});

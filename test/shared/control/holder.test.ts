@@ -1,5 +1,5 @@
-// A full holder (C9): bounds and position before a signature is paid for, then the rest; whatever is
-// refused changes nothing.
+// A full holder (C9): bounds and position before a signature is paid for, then the rest; whatever
+// is refused changes nothing.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -52,7 +52,7 @@ async function holderOf(...scopes: readonly string[]): Promise<TestHolder> {
   return held;
 }
 
-test('before the first commit nothing is active, and the state is that of the cluster’s name', () => {
+test('before the first commit nothing is active, and the name makes the state', () => {
   const { holder } = emptyHolder(trust, crypto);
   expect(holder).toMatchObject({ chain: [], active: null, freshAtMs: 0 });
   expect(holder.state.manifest).toMatchObject({ cluster: 'demo', generation: 1n, version: 0n });
@@ -105,7 +105,7 @@ test.each<readonly [string, (text: string) => string, string]>([
   expect(await outcomeOf(held, await signText(envelopeKind.typ, changed, [alice]))).toBe(code);
 });
 
-/** Approvals are the one place where anything may stand: brackets inside brackets, `depth` in all. */
+/** Anything may stand in approvals: brackets inside brackets, `depth` in all. */
 function deepened(text: string, depth: number): string {
   const inner = '['.repeat(depth - 1) + ']'.repeat(depth - 1);
   return text.replace('"approvals":[]', `"approvals":${inner}`);
@@ -173,7 +173,7 @@ test('a second envelope with equal operations is another commit (INTERFACES)', a
   expect(await outcomeOf(held, twin)).toBe('equivocation');
 });
 
-test('the same payload signed by another operator is known by its name, and changes nothing', async () => {
+test('the same payload signed by another operator is known, and changes nothing', async () => {
   const held = await holderOf('a');
   const text = payloadOf(held.commits[1] ?? raise());
   expect(await outcomeOf(held, await signText(envelopeKind.typ, text, [bob]))).toBe('known');
@@ -199,7 +199,7 @@ test('commits of one delta are placed one after the other', async () => {
   expect([place(b, 0), place(a, 1), place(b, 2)]).toEqual(['gap', 'gap', 'gap']);
 });
 
-test('law: commits in any order, some twice, lead to the same state or to none of their own', async () => {
+test('law: commits in any order, some twice, lead to one state or are refused', async () => {
   const full = await holderOf('a', 'b', 'c');
   const order = fc.array(fc.constantFrom(...full.commits), { minLength: 4, maxLength: 12 });
   const property = fc.asyncProperty(order, async (arrivals) => {

@@ -1,5 +1,5 @@
-// VALID (C4): what every receiver decides about the next commit, from the state before and the bytes
-// alone. Each row is signed properly and wrong in one thing; a refusal changes nothing.
+// VALID (C4): what every receiver decides about the next commit, from the state before and the
+// bytes alone. Each row is signed properly and wrong in one thing; a refusal changes nothing.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -122,7 +122,7 @@ test('a commit has one author: two operators are refused', async () => {
   expect(await outcomeOf(held, await signText(envelopeKind.typ, text, [alice]))).toBe('taken');
 });
 
-test('a state under rules that this code does not know is judged no further (C4: halt)', async () => {
+test('under rules that this code does not know nothing is judged (C4: halt)', async () => {
   const held = await second();
   const envelope = await verifiedByAny(await signCommit(held, SCOPE), envelopeKind, trust);
   const { state } = held.holder;
@@ -193,7 +193,7 @@ test.each<readonly [string, readonly Operation[], string]>([
   expect(await outcomeOf(held, await signCommit(held, ops))).toBe(code);
 });
 
-test('the manifest of the second commit names the first, and the first names none (C8)', async () => {
+test('the second manifest names the first, and the first names none (C8)', async () => {
   const held = newHolder(trust);
   await commit(held, FIRST);
   expect(held.holder.state.manifest).toMatchObject({ version: 1n, lamport: 1n, previous: null });
@@ -202,7 +202,7 @@ test('the manifest of the second commit names the first, and the first names non
   expect(held.holder.state.manifest).toMatchObject({ version: 2n, lamport: 2n, previous: first });
 });
 
-test('law: what an author drafted and signed is taken, and leads where the draft said', async () => {
+test('law: what was drafted and signed is taken, and leads where the draft said', async () => {
   const property = fc.asyncProperty(fc.array(wishes, { maxLength: 3 }), async (commits) => {
     const held = newHolder(trust);
     await commit(held, EMPTY_WORLD);
@@ -226,7 +226,7 @@ test('law: what an author drafted and signed is taken, and leads where the draft
   await fc.assert(property, { seed: SEED, numRuns: 40 });
 });
 
-test('law: pieces that were stored and not retired are exactly those that the state uses', async () => {
+test('law: pieces stored and not retired are exactly those that the state uses', async () => {
   const property = fc.asyncProperty(fc.array(wishes, { maxLength: 6 }), async (commits) => {
     const held = newHolder(trust);
     const pieces = new Map<Digest, string>();

@@ -96,7 +96,7 @@ test('the newest word of a site speaks for it', () => {
 });
 
 // H7, S4: edges hear agents in different orders, and must not disagree for it.
-test('two agents of a site that speak in one millisecond give one verdict, whoever came first', () => {
+test('two agents that speak in one millisecond give one verdict, whoever came first', () => {
   const own = [word('u', 5, 'a'), word('d', 5, 'b')];
   const verdicts = [own, own.toReversed()].map((words) => {
     return regionVerdict(
@@ -166,7 +166,7 @@ test('law: where all other sites agree, one site’s word changes nothing (I16)'
   );
 });
 
-test('law: from doubt one site’s word may settle a region, never turn up into down where the others settled it', () => {
+test('law: what a majority without a site says, that site’s word does not change (I16)', () => {
   fc.assert(
     fc.property(ballots, fc.nat(8), vote, vote, (votes, at, one, other) => {
       const silent = verdictOf(votes.with(at % votes.length, '-'));

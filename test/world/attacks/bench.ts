@@ -40,7 +40,7 @@ export class Bench {
   static async open(world: World, report: Report): Promise<Bench> {
     const held = newHolder(world.deployment.trust);
     for (const jws of (await world.deployment.control.read(1n)).commits) await receive(held, jws);
-    return new Bench(world, report, await world.signer('operator'), held);
+    return new Bench(world, report, await world.operatorSigner(), held);
   }
 
   /** The next commit, with `changes` forged into its envelope. */

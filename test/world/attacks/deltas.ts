@@ -23,7 +23,7 @@ async function attackAsStranger(bench: Bench): Promise<void> {
   const good = await world.seal('w1', NOTHING);
   const from = { cluster: 'demo', site: 'w1', agent: 'w1-1' };
   const delta = { v: 1, trust: [], commits: [], attestations: [] } as const;
-  const own = await world.signer('w1-1');
+  const own = await world.agentSigner('w1');
   const bodies: readonly (readonly [string, number, string, string])[] = [
     [
       'a sender that trust does not name',
@@ -85,7 +85,7 @@ async function attackAsStolenAgent(bench: Bench): Promise<void> {
     ['an attestation for another cluster', 'cluster', { cluster: 'other' }],
     ['an old attestation again', 'attestation-old', { seq: 1n }],
   ];
-  const own = await bench.world.signer('w1-1');
+  const own = await bench.world.agentSigner('w1');
   for (const [name, code, changes] of words) {
     const jws = await attest(bench.held, 'w1', Date.now(), changes, own);
     await refusedByStores(bench, name, code, { commits: [], attestations: [jws] });
@@ -142,7 +142,7 @@ async function attackWithFork(bench: Bench): Promise<void> {
   const right = await bench.commit({ reason: 'the winner' }, bench.operator, [
     { op: 'put', key: 'global/latency/nrt', value: { eu1: 90, us1: 110 } },
   ]);
-  const own = await world.signer('w1-1');
+  const own = await world.agentSigner('w1');
   const forged = { version: 2n, envelope: digestOfPayload(fork.payload) };
   const word = await attest(bench.held, 'w1', Date.now() + 1_000, forged, own);
   await world.push('nrt', await world.seal('w1', { commits: [fork], attestations: [word] }));

@@ -28,7 +28,7 @@ const ATTACKS: readonly DirectoryAttack[] = [
     b.commit({}, keyNamed('stranger')),
   ),
   attack("an agent's key as author", 'key-unknown', async (b) => {
-    return b.commit({}, await b.world.signer('w1-1'));
+    return b.commit({}, await b.world.agentSigner('w1'));
   }),
   attack('another author named', 'author', (b) => b.commit({ author: 'somebody' })),
   attack('a changed signature', 'signature', async (b) =>
@@ -99,7 +99,7 @@ function attack(
 
 function fileOf(bench: Bench, version: bigint): string {
   const name = `${version.toString().padStart(16, '0')}.json`;
-  return join(bench.world.deployment.controlFolder, 'commits', name);
+  return join(bench.world.deployment.project.paths.control, 'commits', name);
 }
 
 /** Every agent noticed it for itself. */

@@ -1,0 +1,52 @@
+import { randomUUID } from 'node:crypto';
+import { parseJson } from '../../../shared/canonical.ts';
+import { firstIssue } from '../../../shared/schema.ts';
+import { applyPlan, authorOf, type Landed } from '../apply.ts';
+import { CliError, EXIT, type Outcome } from '../exit.ts';
+import { looseMode, readText, STDIN } from '../files.ts';
+import { PLAN_BYTES_MAX } from '../limits.ts';
+import { type Plan, planSchema } from '../plan.ts';
+import { projectAt, readPin, readSigner } from '../project.ts';
+import { count } from '../words.ts';
+import { planned } from './plan.ts';
+import type { ConfigFlags } from './validate.ts';
+
+export interface ApplyFlags extends ConfigFlags {
+  readonly key: string;
+  readonly reason: string;
+  readonly prune?: boolean;
+}
+
+/** `portolan apply [PLAN]`: a saved plan, or the configuration as it is now. */
+export async function apply(file: string | undefined, flags: ApplyFlags): Promise<Outcome> {
+  if (file === STDIN && flags.key === STDIN) {
+    throw new CliError('usage', 'standard input is either the plan or the key');
+  }
+  if (file !== undefined && (flags.prune === true || flags.config !== undefined)) {
+    throw new CliError('usage', 'a saved plan has its configuration: no --prune, no --config');
+  }
+  const project = projectAt(flags.project);
+  const signer = await readSigner(flags.key);
+  const { reason } = flags;
+  const author = authorOf(await readPin(project), { signer, reason });
+  const plan = file === undefined ? (await planned(project, flags)).plan : await readPlan(file);
+  const loose = await looseMode(flags.key);
+  const landed = await applyPlan(project, plan, { signer, reason, opId: randomUUID });
+  return {
+    exit: EXIT.fine,
+    data: { author, commits: landed },
+    text: landed.length === 0 ? 'Nothing to change.' : landed.map(landedText).join('\n'),
+    notes: loose === null ? [] : [loose],
+  };
+}
+
+function landedText({ version, operations, envelope, manifest }: Landed): string {
+  const size = count(operations, 'operation');
+  return `version ${version}: ${size}\n  envelope ${envelope}\n  manifest ${manifest}`;
+}
+
+async function readPlan(file: string): Promise<Plan> {
+  const parsed = planSchema.safeParse(parseJson(await readText(file, PLAN_BYTES_MAX))?.value);
+  if (parsed.success) return parsed.data;
+  throw new CliError('input', `${file}: no plan: ${firstIssue(parsed.error)}`);
+}

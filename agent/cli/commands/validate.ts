@@ -1,0 +1,48 @@
+import { readConfig } from '../config.ts';
+import { CliError, EXIT, type Outcome } from '../exit.ts';
+import { type ProjectPaths, projectAt, readPin } from '../project.ts';
+import { count } from '../words.ts';
+
+export interface ConfigFlags {
+  readonly project: string;
+  readonly config?: string;
+}
+
+export function configPath({ project, config }: ConfigFlags): string {
+  return config ?? projectAt(project).config;
+}
+
+/** `portolan validate`: offline, and without a project too. */
+export async function validate(flags: ConfigFlags): Promise<Outcome> {
+  const path = configPath(flags);
+  const trust = await pinOrNull(projectAt(flags.project));
+  const { config } = await readConfig(path, trust?.document ?? null);
+  const counts = {
+    sites: Object.keys(config.sites).length,
+    scopes: Object.keys(config.scopes).length,
+    policies: Object.keys(config.policies).length,
+    tenants: Object.keys(config.tenants).length,
+  };
+  const { sites, scopes, policies, tenants } = counts;
+  const words = [
+    count(sites, 'site'),
+    count(scopes, 'scope'),
+    count(policies, 'policy', 'policies'),
+    count(tenants, 'tenant'),
+  ];
+  return {
+    exit: EXIT.fine,
+    data: { cluster: config.cluster, ...counts, pinned: trust !== null },
+    text: `${path}: valid (${words.join(', ')})`,
+    notes: trust === null ? ['There is no trust.json here: not compared with it.'] : [],
+  };
+}
+
+async function pinOrNull(paths: ProjectPaths) {
+  try {
+    return await readPin(paths);
+  } catch (error) {
+    if (error instanceof CliError && error.code === 'input') return null;
+    throw error;
+  }
+}

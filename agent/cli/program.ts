@@ -1,0 +1,157 @@
+// Every command and option of `portolan`, in one place to read. A command's own code is loaded when it
+// is called, so that help and mistakes answer at once.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Outcome } from './exit.ts';
+
+/** Performs a command and prints what came of it. */
+export type Run = (work: () => Promise<Outcome>) => Promise<void>;
+
+const EXIT_CODES = `
+Exit codes:
+  0  fine                          4  somebody else was first
+  1  failure                       5  refused by a safety rule
+  2  usage or invalid input        6  unreachable
+  3  differences (only with        7  verification failed
+     plan --detailed-exitcode)
+`;
+
+/** `runWorld` gets the arguments of `world` as they are. */
+export function programOf(run: Run, runWorld: (args: readonly string[]) => Promise<void>): Command {
+  const program = new Command('portolan')
+    .description('Steers a multi-region service by signed, attested control state.')
+    .version(versionOf())
+    .enablePositionalOptions()
+    .addHelpText('after', EXIT_CODES);
+  addProject(program, run);
+  addChanges(program, run);
+  addAnswers(program, run);
+  addKeys(program, run);
+  program
+    .command('world')
+    .description('run the local world: agents, edges, gateways and services on this machine')
+    .argument('[args...]', 'see: portolan world --help')
+    .helpOption(false)
+    .passThroughOptions()
+    .allowUnknownOption()
+    .action((args: string[]) => runWorld(args));
+  return program;
+}
+
+function addProject(program: Command, run: Run): void {
+  withJson(program.command('init'))
+    .description('make a project: keys, trust, first files, checklist')
+    .argument('[dir]', 'its folder', '.')
+    .option('--cluster <name>', 'name of the cluster')
+    .option('--config <path>', 'begin with this configuration instead of an example')
+    .option('--agents <number>', 'agents a site', positive, 1)
+    .action((folder, flags) => {
+      return run(async () => (await import('./commands/init.ts')).init(folder, flags));
+    });
+  withConfig(withJson(program.command('validate')))
+    .description('check the configuration, offline')
+    .action((flags) => {
+      return run(async () => (await import('./commands/validate.ts')).validate(flags));
+    });
+  withJson(program.command('schema'))
+    .description('print the JSON Schema of the configuration')
+    .action(() => run(async () => (await import('./commands/schema.ts')).schema()));
+}
+
+function addChanges(program: Command, run: Run): void {
+  withConfig(withJson(program.command('plan')))
+    .description('show what the configuration would change, and who is affected')
+    .option('--out <file>', 'save the plan')
+    .option('--prune', 'delete what the configuration does not name')
+    .option('--detailed-exitcode', 'exit 3 when there are differences')
+    .action((flags) => run(async () => (await import('./commands/plan.ts')).plan(flags)));
+  withConfig(withJson(program.command('apply')))
+    .description('sign and append a saved plan, or what the configuration changes')
+    .argument('[plan]', 'a saved plan (- reads standard input)')
+    .requiredOption('--key <file>', 'the operator’s private key (- reads standard input)')
+    .requiredOption('--reason <text>', 'why, for those who read the history')
+    .option('--prune', 'delete what the configuration does not name')
+    .action((file, flags) => {
+      return run(async () => (await import('./commands/apply.ts')).apply(file, flags));
+    });
+}
+
+function addAnswers(program: Command, run: Run): void {
+  withProject(withJson(program.command('history')))
+    .description('list the commits, verified')
+    .option('--limit <number>', 'the newest only', positive)
+    .action((flags) => run(async () => (await import('./commands/history.ts')).history(flags)));
+  withProject(withJson(program.command('explain')))
+    .description('say which region serves a request, and why each other does not')
+    .option('--tenant <id>')
+    .addOption(new Option('--op <class>').choices(['read', 'write', 'session']))
+    .option('--from <country>', 'two letters, like DE', country)
+    .option('--at <lat,lon>', 'where the client is, in degrees', coordinates)
+    .option('--colo <code>', 'edge location, like FRA', colo)
+    .option('--path <path>')
+    .option('--client <address>', 'IP address of the client')
+    .option('--down <region...>', 'suppose these regions are down')
+    .option('--record <file>', 'decide a logged decision again (- reads standard input)')
+    .action((flags) => run(async () => (await import('./commands/explain.ts')).explain(flags)));
+  withJson(program.command('status'))
+    .description('ask agents how they, the edges and the stores are')
+    .requiredOption('--agent <url...>', 'where agents answer, like http://127.0.0.1:7101')
+    .action(({ agent }) => {
+      return run(async () => (await import('./commands/status.ts')).status(agent));
+    });
+}
+
+function addKeys(program: Command, run: Run): void {
+  const keys = program.command('keys').description('who may sign what, and new keys');
+  withProject(withJson(keys.command('list')))
+    .description('list the keys of the trust document')
+    .action((flags) => run(async () => (await import('./commands/keys.ts')).listKeys(flags)));
+  withJson(keys.command('new'))
+    .description('make a key pair; the public half is printed')
+    .requiredOption('--out <file>', 'where the private half goes, for its owner alone')
+    .action((flags) => run(async () => (await import('./commands/keys.ts')).writeNewKey(flags)));
+}
+
+function withJson(command: Command): Command {
+  return command.option('--json', 'one JSON object on standard output');
+}
+
+function withProject(command: Command): Command {
+  return command.option('--project <dir>', 'the folder that init made', '.');
+}
+
+function withConfig(command: Command): Command {
+  return withProject(command).option(
+    '--config <path>',
+    'a file, or a folder of *.yaml (default: portolan.yaml of the project)',
+  );
+}
+
+function positive(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Expected a number above 0.');
+  return Number(text);
+}
+
+function country(text: string): string {
+  if (!/^[A-Za-z]{2}$/.test(text)) throw new InvalidArgumentError('Expected two letters, like DE.');
+  return text.toUpperCase();
+}
+
+function colo(text: string): string {
+  if (!/^[A-Za-z]{3}$/.test(text)) throw new InvalidArgumentError('Expected a code like FRA.');
+  return text.toUpperCase();
+}
+
+function coordinates(text: string): readonly [number, number] {
+  const [, lat, lon] = /^(-?\d+(?:\.\d+)?),\s*(-?\d+(?:\.\d+)?)$/.exec(text) ?? [];
+  const at = [Number(lat), Number(lon)] as const;
+  if (Math.abs(at[0]) <= 90 && Math.abs(at[1]) <= 180) return at;
+  throw new InvalidArgumentError('Expected degrees, like 50.11,8.68.');
+}
+
+function versionOf(): string {
+  const path = join(import.meta.dirname, '..', '..', 'package.json');
+  return String(JSON.parse(readFileSync(path, 'utf8')).version);
+}
