@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Crypto } from '../shared/crypto.ts';
+import { isStrictSignature } from '../shared/ed25519.ts';
 
 // Keys come from the trust document alone, so there are as many as it lists.
 const imported = new WeakMap<Uint8Array, Promise<CryptoKey | null>>();
@@ -12,6 +13,7 @@ export const edgeCrypto: Crypto = {
     return createHash('sha256').update(bytes).digest();
   },
   async verify(key, bytes, signature) {
+    if (!isStrictSignature(signature)) return false;
     const known = imported.get(key) ?? importKey(key);
     imported.set(key, known);
     const held = await known;

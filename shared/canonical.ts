@@ -6,6 +6,8 @@ import serialize from 'canonicalize';
 import { assert } from './assert.ts';
 import { NESTING_MAX } from './limits.ts';
 
+const PROTOTYPE = '__proto__';
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -27,6 +29,7 @@ export function toWire(value: unknown): unknown {
   if (value === null || typeof value !== 'object') return value;
   const wire: Record<string, unknown> = {};
   for (const [key, member] of Object.entries(value)) {
+    assert(key !== PROTOTYPE, 'parsing refused this member');
     if (member !== undefined) wire[key] = toWire(member);
   }
   return wire;
@@ -40,7 +43,7 @@ export function parseCanonical(bytes: Uint8Array): { readonly value: unknown } |
   try {
     const text = decoder.decode(bytes);
     if (nesting(text) > NESTING_MAX) return null;
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(text, refusePrototype);
     return serialize(value) === text ? { value } : null;
   } catch {
     return null;
@@ -54,13 +57,22 @@ export function parseCanonical(bytes: Uint8Array): { readonly value: unknown } |
 export function parseJson(text: string): { readonly value: unknown } | null {
   try {
     if (nesting(text) > NESTING_MAX) return null;
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(text, refusePrototype);
     // A lone surrogate passes JSON.parse; digests of it would differ between parties.
     serialize(value);
     return { value };
   } catch {
     return null;
   }
+}
+
+/**
+ * `__proto__` is an ordinary member of JSON, but assigning to it sets a prototype: what one party drops
+ * and another digests would give one name to two contents.
+ */
+function refusePrototype(key: string, value: unknown): unknown {
+  if (key === PROTOTYPE) throw new SyntaxError(`the member ${PROTOTYPE}`);
+  return value;
 }
 
 /** Depth of brackets outside strings: recursion over a document is bounded by it. */

@@ -27,6 +27,9 @@ export const ATTESTATION_BYTES_MAX = 16 * 1024;
 /** Signatures on one document: the threshold's keys, old and new; more only costs verifications. */
 export const SIGNATURES_MAX = 32;
 
+/** A protected header names an algorithm, a type and a thumbprint: some 100 bytes. */
+export const JWS_HEADER_CHARS_MAX = 512;
+
 /** The whole ingest body: one catch-up of some commits; a longer gap is caught up in several. */
 export const DELTA_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -51,9 +54,6 @@ export const MAP_LEAF_ENTRIES_MAX = 8;
  * How long a superseded map node is kept, in commits, for isolates that still hold an older root.
  */
 export const NODE_RETENTION_VERSIONS = 512;
-
-/** Commits kept by a store behind its head, so that a receiver that lags can catch up. */
-export const COMMIT_RETENTION_VERSIONS = 512;
 
 /**
  * Links of the chain held in memory beyond the active one; more than that is fetched as a snapshot.

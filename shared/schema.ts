@@ -18,9 +18,15 @@ export const idSchema = z.string().check(
 
 const COUNTER = /^(?:0|[1-9][0-9]{0,18})$/;
 
+/** etcd and SQLite count in signed 64 bits. */
+const COUNTER_MAX = 2n ** 63n - 1n;
+
 /** A 64-bit number: decimal string on the wire, bigint in memory. */
 export const counterSchema = z.pipe(
-  z.string().check(z.regex(COUNTER, 'a decimal number as a string')),
+  z.string().check(
+    z.regex(COUNTER, { error: 'a decimal number as a string', abort: true }),
+    z.refine((text) => BigInt(text) <= COUNTER_MAX, 'a number of 63 bits'),
+  ),
   z.transform((text: string) => BigInt(text)),
 );
 
@@ -34,5 +40,8 @@ export function firstIssue(error: z.core.$ZodError): string {
   const issue = error.issues[0];
   if (issue === undefined) return 'malformed';
   const path = issue.path.map(String).join('.');
+  if (issue.code === 'unrecognized_keys') {
+    return `${path === '' ? '' : `${path}: `}unknown field ${issue.keys.join(', ')}`;
+  }
   return path === '' ? issue.message : `${path}: ${issue.message}`;
 }

@@ -14,6 +14,7 @@ import * as z from 'zod/mini';
 import { encodeBase64url } from '../../shared/base64url.ts';
 import { thumbprint } from '../../shared/control/keys.ts';
 import type { Crypto, Signer } from '../../shared/crypto.ts';
+import { isStrictSignature } from '../../shared/ed25519.ts';
 
 const imported = new WeakMap<Uint8Array, KeyObject | null>();
 
@@ -22,6 +23,7 @@ export const nodeCrypto: Crypto = {
     return createHash('sha256').update(bytes).digest();
   },
   async verify(key, bytes, signature) {
+    if (!isStrictSignature(signature)) return false;
     const held = imported.has(key) ? imported.get(key) : importKey(key);
     imported.set(key, held ?? null);
     return held != null && verify(null, bytes, held, signature);

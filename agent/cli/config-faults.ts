@@ -98,9 +98,12 @@ interface JsonSchema {
   readonly oneOf?: readonly JsonSchema[];
 }
 
+let whole: JsonSchema | null = null;
+
 /** The fields that the JSON Schema knows at a path: the one list of names there is. */
 function fieldsAt(path: Path): readonly string[] {
-  let schemas: readonly JsonSchema[] = [configJsonSchema() as JsonSchema];
+  whole ??= configJsonSchema() as JsonSchema;
+  let schemas: readonly JsonSchema[] = [whole];
   for (const part of path) {
     schemas = branches(schemas).flatMap(({ properties, additionalProperties: others }) => {
       const own = properties?.[String(part)];

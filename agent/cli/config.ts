@@ -30,8 +30,11 @@ export async function readConfig(path: string, trust: TrustDocument | null): Pro
   const merged = mergeSources(sources);
   const said = [...schemaFaults(merged.value), ...ruleFaults(partsOf(merged.value), trust)];
   const files = sources.map(({ file }) => file);
-  const all = [...faults, ...merged.faults, ...atPlaces(withoutRepeats(said), files)];
-  if (all.length > 0) throw faulty(path, all);
+  const all = withoutRepeats(said);
+  // To find a place is to walk the file, so only what will be shown is placed.
+  const placed = atPlaces(all.slice(0, FAULTS_SHOWN_MAX), files);
+  const found = [...faults, ...merged.faults, ...placed];
+  if (found.length > 0) throw faulty(path, found, all.length - placed.length);
   const [only, ...others] = files;
   const text = only !== undefined && others.length === 0 ? only.text : null;
   return { config: configSchema.parse(merged.value), text };
@@ -89,17 +92,19 @@ function withoutRepeats(said: readonly Says[]): readonly Says[] {
   });
 }
 
-function faulty(path: string, faults: readonly Fault[]): CliError {
+/** `unplaced` faults are counted and not shown. */
+function faulty(path: string, faults: readonly Fault[], unplaced = 0): CliError {
   const sorted = distinct(faults).toSorted(inReadingOrder);
   const shown = sorted.slice(0, FAULTS_SHOWN_MAX);
-  const more = sorted.length - shown.length;
+  const total = sorted.length + unplaced;
+  const more = total - shown.length;
   const lines = shown.map((fault) => {
     const where = fault.path === '' ? '' : `${fault.path}: `;
     return `${showPlace(fault)}: ${where}${fault.message}`;
   });
   if (more > 0) lines.push(`and ${more} more`);
   const details = { faults: shown, more };
-  return new CliError('config', `${path}: ${count(sorted.length, 'fault')}`, { details, lines });
+  return new CliError('config', `${path}: ${count(total, 'fault')}`, { details, lines });
 }
 
 function inReadingOrder(a: Fault, b: Fault): number {

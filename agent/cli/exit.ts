@@ -96,7 +96,6 @@ export const exitOf: Readonly<Record<ControlCode | CliCode, Exit>> = {
   site: input,
   digest: verification,
   'not-attested': verification,
-  floor: verification,
   sender: verification,
   'version-unsupported': failure,
   'store-timeout': unreachable,

@@ -3,6 +3,7 @@
 // input, because flags and the environment are read by every process of the user.
 
 import { open, readFile, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { codeOf } from '../adapters/durable-file.ts';
 import { CliError } from './exit.ts';
 
@@ -23,7 +24,7 @@ export async function readText(path: string, maxBytes: number): Promise<string> 
   }
 }
 
-/** A new file of mode 0600, synced. Rejects with CliError `exists`. */
+/** A new file of mode 0600, synced, as is its folder. Rejects with CliError `exists`. */
 export async function writeSecret(path: string, text: string): Promise<void> {
   try {
     const file = await open(path, 'wx', 0o600);
@@ -33,6 +34,7 @@ export async function writeSecret(path: string, text: string): Promise<void> {
     } finally {
       await file.close();
     }
+    await syncFolder(dirname(path));
   } catch (error) {
     if (codeOf(error) === 'EEXIST') throw new CliError('exists', `${path}: is there already`);
     throw error;
@@ -55,4 +57,14 @@ async function readStdin(maxBytes: number): Promise<string> {
     chunks.push(chunk as Buffer);
   }
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Without it a new name may be forgotten when the power goes. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }

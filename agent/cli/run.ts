@@ -54,7 +54,7 @@ function fail(error: unknown): Exit {
   if (json) print(JSON.stringify(toWire({ ok: false, error: { code, message, ...details } })));
   else {
     print(text);
-    warn(paint('red', `${code}: ${printable(message)}`));
+    warn(paint('red', `${code}: ${printable(message)}`, process.stderr));
     for (const line of lines) warn(printable(line));
   }
   return exit;

@@ -6,8 +6,13 @@ import { NAMES_SHOWN_MAX } from './limits.ts';
 
 export type Colour = Extract<InspectColor, 'red' | 'green' | 'yellow' | 'dim' | 'bold'>;
 
-export function paint(colour: Colour, text: string): string {
-  return styleText(colour, text, { stream: process.stdout });
+/** `stream` is where the text goes: each decides for itself. */
+export function paint(
+  colour: Colour,
+  text: string,
+  stream: NodeJS.WriteStream = process.stdout,
+): string {
+  return styleText(colour, text, { stream });
 }
 
 // Attack: a reason, a host or an agent's word that moves the cursor or rewrites the screen. Controls

@@ -31,9 +31,11 @@ const headSchema = z.looseObject({
 
 export const HEAD_VERSION = 1;
 
-/** The head document of a full holder, as text. */
-export function writeHead({ chain, book }: Holder): string {
-  const commits = chain.slice(-HEAD_COMMITS_MAX).map(({ jws, manifest }) => ({
+/** The head document of a full holder, as text: from what is active on. */
+export function writeHead({ chain, book, active }: Holder): string {
+  const from = chain.findIndex((link) => link.digest === active?.digest);
+  const links = chain.slice(Math.max(from, 0)).slice(-HEAD_COMMITS_MAX);
+  const commits = links.map(({ jws, manifest }) => ({
     jws,
     manifest: toWire(manifest),
   }));
@@ -51,7 +53,7 @@ export interface AdoptedHead {
 /**
  * Verifies a head and takes what is new in it. Nothing of it is taken when any commit is refused:
  * too-large, malformed, encoding, version-unsupported, cluster, key-unknown, signature, author,
- * digest, rules, previous, gap, floor, equivocation.
+ * digest, rules, previous, gap, equivocation.
  */
 export async function adoptHead(
   mirror: Mirror,

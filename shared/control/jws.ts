@@ -12,7 +12,8 @@ import { decodeBase64url, encodeBase64url } from '../base64url.ts';
 import { canonicalBytes, parseCanonical, utf8 } from '../canonical.ts';
 import type { Crypto, Hasher, Signer } from '../crypto.ts';
 import { type Digest, digestBytes } from '../digest.ts';
-import { SIGNATURES_MAX } from '../limits.ts';
+import { SIGNATURE_BYTES } from '../ed25519.ts';
+import { JWS_HEADER_CHARS_MAX, SIGNATURES_MAX } from '../limits.ts';
 import { firstIssue } from '../schema.ts';
 import { type Refusal, refuse } from './refusal.ts';
 
@@ -39,7 +40,7 @@ export interface DocumentKind<T> {
 
 interface DecodedSignature {
   readonly kid: string;
-  readonly signed: Uint8Array;
+  readonly header: string;
   readonly signature: Uint8Array;
 }
 
@@ -66,16 +67,17 @@ export interface Verified<T> {
 /** Raw public key of a thumbprint, or null when trust does not name it. */
 export type Keyring = (kid: string) => Uint8Array | null;
 
+const signatureSchema = z.strictObject({
+  protected: z.string().check(z.maxLength(JWS_HEADER_CHARS_MAX)),
+  signature: z.string().check(z.maxLength(Math.ceil((SIGNATURE_BYTES * 4) / 3))),
+});
+
 const jwsSchema = z.strictObject({
   payload: z.string(),
-  signatures: z
-    .array(z.strictObject({ protected: z.string(), signature: z.string() }))
-    .check(z.minLength(1), z.maxLength(SIGNATURES_MAX)),
+  signatures: z.array(signatureSchema).check(z.minLength(1), z.maxLength(SIGNATURES_MAX)),
 });
 
 const headerSchema = z.strictObject({ alg: z.string(), kid: z.string(), typ: z.string() });
-
-const SIGNATURE_BYTES = 64;
 
 /** Bounds, encoding, headers, schema. Refusals: too-large, malformed, encoding, algorithm. */
 export function decodeJws<T>(
@@ -107,9 +109,10 @@ export async function verifyJws<T>(
   keyring: Keyring,
   crypto: Crypto,
 ): Promise<Verified<T> | Refusal> {
-  for (const { kid, signed, signature } of decoded.signatures) {
+  for (const { kid, header, signature } of decoded.signatures) {
     const key = keyring(kid);
     if (key === null) return refuse('key-unknown', `trust names no key ${kid} for this`);
+    const signed = utf8(`${header}.${decoded.jws.payload}`);
     if (!(await crypto.verify(key, signed, signature))) {
       return refuse('signature', `signature by ${kid} does not hold`);
     }
@@ -160,11 +163,7 @@ function decodeSignatures(jws: Jws, typ: DocumentType): readonly DecodedSignatur
     if (found.some(({ kid }) => kid === header.data.kid)) {
       return refuse('malformed', `key ${header.data.kid} signed twice`);
     }
-    found.push({
-      kid: header.data.kid,
-      signed: utf8(`${entry.protected}.${jws.payload}`),
-      signature,
-    });
+    found.push({ kid: header.data.kid, header: entry.protected, signature });
   }
   return found;
 }

@@ -7,7 +7,7 @@
 // another. Rejected: a binary tree (many more loads), a sorted B-tree (its shape depends on
 // history).
 
-import { canonical, parseCanonical, utf8 } from '../canonical.ts';
+import { canonical, parseCanonical, parseJson, utf8 } from '../canonical.ts';
 import type { Hasher } from '../crypto.ts';
 import { type Digest, digestBytes, isDigest } from '../digest.ts';
 import { MAP_LEAF_ENTRIES_MAX } from '../limits.ts';
@@ -85,7 +85,12 @@ export function checkProof(
   proof: readonly MapNode[],
   hasher: Hasher,
 ): Exclude<Found, { kind: 'missing' }> | Refusal {
-  const byDigest = new Map(proof.map((node) => [nodeDigest(node, hasher), node]));
+  const byDigest = new Map<Digest, MapNode>();
+  for (const node of proof) {
+    // What has no canonical form names nothing.
+    const value = parseJson(JSON.stringify(node))?.value;
+    if (isMapNode(value, node.map)) byDigest.set(nodeDigest(value, hasher), value);
+  }
   const found = find(root, key, (digest) => byDigest.get(digest), hasher);
   if (found.kind === 'missing') return refuse('digest', `no node ${found.digest} in the proof`);
   return found;

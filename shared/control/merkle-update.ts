@@ -1,6 +1,6 @@
 // Editing a Merkle map: new nodes in, superseded nodes out, everything else shared. One edit among
 // 100,000 entries rewrites one leaf and two branches (about 25 KB), which is what keeps a commit
-// small in every store (the bound is 64 KiB; test/shared/control/merkle-update.test.ts).
+// small in every store (the bound is 64 KiB; test/agent/merkle-size.test.ts).
 
 import type { Hasher } from '../crypto.ts';
 import type { Digest } from '../digest.ts';

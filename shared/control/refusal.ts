@@ -48,7 +48,6 @@ export type ControlCode =
   // pieces of state
   | 'digest'
   | 'not-attested'
-  | 'floor'
   // a sender, a store
   | 'sender'
   | 'version-unsupported'

@@ -1,5 +1,5 @@
-// One change at 100,000 tenants rewrites under 64 KiB: measured over the canonical text of the nodes
-// that an update writes, which is what a store keeps and an edge fetches.
+// One change at 100,000 tenants rewrites under 64 KiB: measured over the canonical text of the
+// nodes that an update writes, which is what a store keeps and an edge fetches.
 
 import { describe, expect, test } from 'vitest';
 import { nodeCrypto } from '../../agent/adapters/crypto.ts';

@@ -101,5 +101,5 @@ export function sealed({ commits = [], attestations = [] }: Carried, site: SiteN
 
 /** A harmless change; each `n` is another. */
 export function change(n: number): readonly Operation[] {
-  return [put('global/latency/fra', { eu1: n, us1: n + 1 })];
+  return [put('global/latency/zrh', { eu1: n, us1: n + 1 })];
 }

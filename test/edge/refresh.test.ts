@@ -1,139 +1,285 @@
-// How state comes to an isolate: cache, then stores (E1), everything verified (E2), every wait and
-// every count bounded (E3, E4).
+// How state comes to an isolate: cache, then stores (E1), everything verified (E2).
 
 import { describe, expect, test } from 'vitest';
-import { findTenant, refresh } from '../../edge/control/refresh.ts';
+import { refresh } from '../../edge/control/refresh.ts';
+import { storesNear } from '../../edge/control/stores.ts';
 import { View } from '../../edge/control/view.ts';
+import type { EdgeEnv } from '../../edge/env.ts';
+import { canonical } from '../../shared/canonical.ts';
 import {
   HEAD_CACHE_S,
-  HEAD_COMMITS_MAX,
   NODE_CACHE_S,
   SOFT_AGE_MS,
   STORE_TIMEOUT_MS,
 } from '../../shared/limits.ts';
-import { crypto, keyNamed, signCommit, testTrust } from '../shared/kit.ts';
+import { crypto, put, testTrust } from '../shared/kit.ts';
 import { FakeStore, fakePorts } from './fake-ports.ts';
 import { change, NOW, Origin } from './origin.ts';
+import { poisons } from './poison.ts';
 
 const trust = await testTrust();
 const origin = await Origin.start(trust, change(1), change(2));
+const other = await Origin.start(trust, change(7), change(2));
+const earlier = await Origin.start(trust, change(1));
 const fresh = await origin.freshHead(NOW);
 const { manifest } = origin.held.holder.state;
+const poisoned = await poisons(origin, other, fresh);
 
 function stores(head = fresh): readonly [FakeStore, FakeStore, FakeStore] {
-  return [
-    new FakeStore('weur', origin, head),
-    new FakeStore('enam', origin, head),
-    new FakeStore('apac', origin, head),
-  ];
+  const named = (id: string) => new FakeStore(id, origin, head);
+  return [named('weur'), named('enam'), named('apac')];
 }
 
 function callsOf(all: readonly FakeStore[]): readonly string[] {
   return all.flatMap(({ id, calls }) => calls.map((call) => `${id} ${call}`));
 }
 
-async function counters(view: View) {
-  return view.status(NOW).counters;
+function versionOf(view: View): bigint | null {
+  return view.standing?.link.version ?? null;
 }
 
-interface HeadText {
-  v: number;
-  commits: { jws: { payload: string; signatures: { signature: string }[] }; manifest: object }[];
-  attestations: unknown[];
-}
+describe('the way of state', () => {
+  test('a cold isolate asks the nearest store alone, and leaves it to the cache (E1)', async () => {
+    const all = stores();
+    const ports = fakePorts(all);
+    const view = new View(trust, crypto);
+    await ports.clock.run(refresh(view, ports));
+    await ports.settle();
+    expect(versionOf(view)).toBe(3n);
+    expect(callsOf(all)).toEqual(['weur head', `weur ${manifest.global}`]);
+    expect(Object.fromEntries(ports.cache.lives)).toEqual({
+      head: HEAD_CACHE_S,
+      [`piece/${manifest.global}`]: NODE_CACHE_S,
+    });
+    expect(ports.cache.held.get('head')).toBe(fresh);
+  });
 
-function tampered(tamper: (head: HeadText) => unknown): string {
-  return JSON.stringify(tamper(JSON.parse(fresh) as HeadText));
-}
+  test('a fresh isolate of a location that has it cached asks no store (E1)', async () => {
+    const all = stores();
+    const ports = fakePorts(all);
+    await ports.clock.run(refresh(new View(trust, crypto), ports));
+    await ports.settle();
+    const before = callsOf(all);
+    const view = new View(trust, crypto);
+    await ports.clock.run(refresh(view, ports));
+    expect(versionOf(view)).toBe(3n);
+    expect(callsOf(all)).toEqual(before);
+  });
 
-const fork = await Origin.start(trust, change(1), change(3));
-const strangers = await signCommit(origin.held, change(9), {}, keyNamed('stranger'));
-const bobs = await signCommit(origin.held, change(9), {}, keyNamed('bob'));
-const elsewhere = await signCommit(origin.held, change(9), { cluster: 'other' });
-const agents = await signCommit(origin.held, change(9), {}, keyNamed('agent eu1-1'));
+  test('a cached head over the soft age is asked for again, just under it is not (E3)', async () => {
+    for (const [ageMs, asked] of [
+      [SOFT_AGE_MS, 0],
+      [SOFT_AGE_MS + 1, 1],
+    ] as const) {
+      const all = stores();
+      const ports = fakePorts(all);
+      ports.cache.held.set('head', await origin.freshHead(NOW - ageMs));
+      const view = new View(trust, crypto);
+      await ports.clock.run(refresh(view, ports));
+      expect(all[0].count('head'), `${ageMs} ms`).toBe(asked);
+      expect(view.ageMs(NOW)).toBe(asked === 1 ? 0 : ageMs);
+    }
+  });
 
-/** A head whose one more commit is `jws`. */
-function headWith(jws: unknown): string {
-  return tampered((head) => ({
-    ...head,
-    commits: [...head.commits, { jws, manifest: head.commits[0]?.manifest }],
-  }));
-}
+  test('the global part is loaded again only when its digest changed (E4)', async () => {
+    const grown = await Origin.start(trust);
+    const all = stores(await grown.freshHead(NOW)).map(
+      ({ id, headText }) => new FakeStore(id, grown, headText),
+    );
+    const [store] = all as [FakeStore];
+    const ports = fakePorts(all);
+    const view = new View(trust, crypto);
+    const globals: string[] = [];
+    const next = async () => {
+      ports.clock.nowMs += SOFT_AGE_MS + 1;
+      store.headText = await grown.freshHead(ports.clock.nowMs);
+      await ports.clock.run(refresh(view, ports));
+      globals.push(grown.held.holder.state.manifest.global);
+      expect(versionOf(view)).toBe(grown.version);
+    };
+    await next();
+    const [first = ''] = globals;
+    await grown.commit([
+      put('tenants/globex/tenant', {
+        hosts: ['globex.example', 'www.globex.example'],
+        scope: 'atlantic',
+        policy: 'std',
+        priority: 1,
+      }),
+    ]);
+    await next();
+    expect(globals[1]).toBe(first);
+    expect(store.count(first)).toBe(1);
+    await grown.commit(change(1));
+    await next();
+    expect(globals[2]).not.toBe(first);
+    expect(store.count(globals[2] ?? '')).toBe(1);
+    // Back to the content before: another version, the digest of the first.
+    await grown.commit([{ op: 'delete', key: 'global/latency/zrh' }]);
+    await next();
+    expect(globals[3]).toBe(first);
+  });
+});
 
-// Whatever a cache or a store hands over, by the code under which it is counted.
-const POISON: readonly (readonly [string, string, string])[] = [
-  ['nothing', 'malformed', ''],
-  ['no JSON', 'malformed', 'nonsense'],
-  ['JSON that is no head', 'malformed', '[]'],
-  ['a head without attestations', 'malformed', '{"commits":[],"v":1}'],
-  ['JSON of great depth', 'malformed', '['.repeat(100_000)],
-  ['a lone surrogate', 'malformed', '{"v":1,"commits":[],"attestations":["\\ud800"]}'],
-  [
-    'one commit too many',
-    'malformed',
-    tampered((head) => ({ ...head, commits: Array(HEAD_COMMITS_MAX + 1).fill(head.commits[0]) })),
-  ],
-  ['a commit that is no document', 'malformed', headWith({})],
-  ['another format', 'version-unsupported', tampered((head) => ({ ...head, v: 2 }))],
-  [
-    'another manifest',
-    'digest',
-    tampered((head) => ({
-      ...head,
-      commits: head.commits.map((one) => ({ ...one, manifest: { ...one.manifest, rules: 2 } })),
-    })),
-  ],
-  [
-    'no manifest',
-    'digest',
-    tampered((head) => ({ ...head, commits: head.commits.map(({ jws }) => ({ jws })) })),
-  ],
-  [
-    'a changed signature',
-    'signature',
-    tampered((head) => {
-      for (const one of head.commits[0]?.jws.signatures ?? []) {
-        one.signature = `${one.signature.startsWith('A') ? 'B' : 'A'}${one.signature.slice(1)}`;
-      }
-      return head;
-    }),
-  ],
-  [
-    'padding',
-    'encoding',
-    tampered((head) => {
-      for (const { jws } of head.commits) jws.payload = `${jws.payload}=`;
-      return head;
-    }),
-  ],
-  ["a stranger's commit", 'key-unknown', headWith(strangers)],
-  ["an agent's commit", 'key-unknown', headWith(agents)],
-  ["a commit in another operator's name", 'author', headWith(bobs)],
-  ['a commit of another cluster', 'cluster', headWith(elsewhere)],
-  [
-    'commits in another order',
-    'gap',
-    tampered((head) => ({ ...head, commits: head.commits.toReversed() })),
-  ],
-  [
-    'a hole',
-    'gap',
-    tampered((head) => ({ ...head, commits: head.commits.toSpliced(1, 1) })),
-  ],
-  [
-    'commits of two histories',
-    'previous',
-    tampered((head) => {
-      const [first, , third] = head.commits;
-      const other = JSON.parse(fork.head()) as HeadText;
-      return { ...head, commits: [first, { ...other.commits[1] }, third].with(1, ...twoOf(other)) };
-    }),
-  ],
-];
+describe('a poisoned cache (E2)', () => {
+  test.each(poisoned)('head: %s is counted as %s and the store is asked', async (_, code, head) => {
+    const all = stores();
+    const ports = fakePorts(all);
+    ports.cache.held.set('head', head);
+    const view = new View(trust, crypto);
+    await ports.clock.run(refresh(view, ports));
+    await ports.settle();
+    expect(versionOf(view)).toBe(3n);
+    expect(all[0].count('head')).toBe(1);
+    expect(view.status(NOW).counters).toEqual({ [code]: 1 });
+    expect(ports.cache.held.get('head')).toBe(fresh);
+  });
 
-/** Version 2 of a history in which it is another commit. */
-function twoOf(_: HeadText): [HeadText['commits'][number]] {
-  return [(JSON.parse(otherTwo) as HeadText).commits[1] as HeadText['commits'][number]];
-}
+  test.each([
+    ['nonsense', 'nonsense'],
+    ['that of another version', canonical(earlier.held.holder.state.global)],
+    ['the empty one', '{"latency":{},"policies":{},"scopes":{},"sites":{},"stores":{}}'],
+    ['the right one with a space', ` ${origin.pieces.get(manifest.global)}`],
+    ['a node of a map', origin.pieces.get(manifest.hosts) ?? ''],
+  ])('global part: %s is counted and the store is asked', async (_, text) => {
+    const all = stores();
+    const ports = fakePorts(all);
+    const key = `piece/${manifest.global}`;
+    ports.cache.held.set('head', fresh).set(key, text);
+    const view = new View(trust, crypto);
+    await ports.clock.run(refresh(view, ports));
+    await ports.settle();
+    expect(versionOf(view)).toBe(3n);
+    expect(view.status(NOW).counters).toEqual({ digest: 1 });
+    expect(callsOf(all)).toEqual([`weur ${manifest.global}`]);
+    expect(ports.cache.held.get(key)).toBe(origin.pieces.get(manifest.global));
+  });
 
-const otherTwo = (await Origin.start(trust, change(7))).head();
+  test('a cache that fails is a cache without an answer', async () => {
+    const all = stores();
+    const failing = {
+      get: () => Promise.reject(new Error('cache')),
+      put: () => Promise.reject(new Error('cache')),
+    };
+    const ports = fakePorts(all, { cache: failing });
+    const view = new View(trust, crypto);
+    await ports.clock.run(refresh(view, ports));
+    await ports.settle();
+    expect(versionOf(view)).toBe(3n);
+  });
+});
+
+describe('a store that lies (E2)', () => {
+  test.each(poisoned)('head: %s is counted as %s, the next is asked', async (_, code, head) => {
+    const all = stores();
+    all[0].headText = head;
+    const ports = fakePorts(all);
+    const view = new View(trust, crypto);
+    await ports.clock.run(refresh(view, ports));
+    await ports.settle();
+    expect(versionOf(view)).toBe(3n);
+    expect(callsOf(all.slice(1))).toEqual(['enam head']);
+    expect(view.status(NOW).counters).toEqual({ [code]: 1 });
+    expect(ports.cache.held.get('head')).toBe(fresh);
+  });
+
+  test('every store lies: the isolate has nothing and says so', async () => {
+    for (const [name, , head] of poisoned) {
+      const all = stores(head);
+      const ports = fakePorts(all);
+      const view = new View(trust, crypto);
+      await ports.clock.run(refresh(view, ports));
+      expect(view.standing, name).toBeNull();
+      expect(callsOf(all)).toEqual(['weur head', 'enam head', 'apac head']);
+    }
+  });
+
+  test('a damaged piece is counted and the next store is asked', async () => {
+    const all = stores();
+    const bad = new FakeStore('weur', { pieces: new Map([[manifest.global, '{}']]) }, fresh);
+    const ports = fakePorts([bad, ...all.slice(1)]);
+    const view = new View(trust, crypto);
+    await ports.clock.run(refresh(view, ports));
+    expect(versionOf(view)).toBe(3n);
+    expect(view.status(NOW).counters).toEqual({ digest: 1 });
+  });
+
+  test("one site's word, however often it is said, moves nothing (C10, I16)", async () => {
+    const words = [
+      ...(await origin.words(NOW, ['eu1'])),
+      ...(await origin.words(NOW + 1, ['eu1'])),
+      ...(await origin.words(NOW + 2, ['eu1'])),
+    ];
+    const ports = fakePorts(stores(origin.head(words)));
+    const view = new View(trust, crypto);
+    await ports.clock.run(refresh(view, ports));
+    expect(view.standing).toBeNull();
+  });
+});
+
+describe('a store that fails', () => {
+  test.each(['rejects', 'hangs'] as const)('one that %s: the next is asked', async (broken) => {
+    const all = stores();
+    all[0].broken = broken;
+    const ports = fakePorts(all);
+    const view = new View(trust, crypto);
+    await ports.clock.run(refresh(view, ports));
+    expect(versionOf(view)).toBe(3n);
+    expect(callsOf(all).filter((call) => call.endsWith('head'))).toEqual(['weur head', 'enam head']);
+    expect(ports.clock.nowMs - NOW).toBeLessThanOrEqual(2 * STORE_TIMEOUT_MS);
+  });
+
+  test('one that has no piece: the next is asked', async () => {
+    const all = stores();
+    const empty = new FakeStore('weur', { pieces: new Map() }, fresh);
+    const ports = fakePorts([empty, ...all.slice(1)]);
+    const view = new View(trust, crypto);
+    await ports.clock.run(refresh(view, ports));
+    expect(versionOf(view)).toBe(3n);
+  });
+
+  test('all that hang are given up, each within its time, and nothing is thrown', async () => {
+    const all = stores();
+    for (const store of all) store.broken = 'hangs';
+    const ports = fakePorts(all);
+    const view = new View(trust, crypto);
+    await ports.clock.run(refresh(view, ports));
+    expect(view.standing).toBeNull();
+    expect(ports.clock.nowMs - NOW).toBe(all.length * STORE_TIMEOUT_MS);
+  });
+
+  test('one that knows less than a threshold attests is not the last word (E1)', async () => {
+    const all = stores();
+    all[0].headText = origin.head();
+    const ports = fakePorts(all);
+    const view = new View(trust, crypto);
+    await ports.clock.run(refresh(view, ports));
+    expect(versionOf(view)).toBe(3n);
+  });
+
+  // Attack (freeze): a store that is cut off from the agents still answers, with what it had.
+  test('one whose head is past the soft age is not the last word (E1, E3)', async () => {
+    const old = await origin.freshHead(NOW - 10_000);
+    const view = new View(trust, crypto);
+    const before = fakePorts(stores(old));
+    before.clock.nowMs = NOW - 10_000;
+    await before.clock.run(refresh(view, before));
+    const all = stores();
+    all[0].headText = old;
+    const ports = fakePorts(all);
+    await ports.clock.run(refresh(view, ports));
+    expect(view.ageMs(NOW)).toBe(0);
+  });
+
+  // A smaller deployment, or an older configuration: the binding of the first store is missing.
+  test('one that is not bound is one that cannot be reached: the next is asked', async () => {
+    const env = { TRUST: '', DECISION_LOG: 'none' } as EdgeEnv;
+    const unbound = storesNear(env, 'EU').slice(0, 1);
+    const all = stores();
+    const ports = fakePorts(all, { stores: [...unbound, ...all] });
+    const view = new View(trust, crypto);
+    const refreshed = ports.clock.run(refresh(view, ports));
+    await expect(refreshed).resolves.toBeUndefined();
+    expect(versionOf(view)).toBe(3n);
+  });
+});

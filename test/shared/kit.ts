@@ -29,10 +29,12 @@ import {
 import { draft } from '../../shared/control/validity.ts';
 import type { Crypto, Signer } from '../../shared/crypto.ts';
 import type { Digest } from '../../shared/digest.ts';
+import { isStrictSignature } from '../../shared/ed25519.ts';
 
 export const crypto: Crypto = {
   sha256: (bytes) => createHash('sha256').update(bytes).digest(),
   async verify(key, bytes, signature) {
+    if (!isStrictSignature(signature)) return false;
     try {
       const jwk = { kty: 'OKP', crv: 'Ed25519', x: encodeBase64url(key) };
       return verify(null, bytes, createPublicKey({ key: jwk, format: 'jwk' }), signature);

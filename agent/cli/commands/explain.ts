@@ -1,3 +1,6 @@
+// `explain`: what would be decided for a request, or what was decided for a logged one, with the
+// reason of every region. Offline: the control directory and the pin are all it needs.
+
 import type { OperationClass } from '../../../shared/admission/operation.ts';
 import { canonical } from '../../../shared/canonical.ts';
 import { type Decision, decide } from '../../../shared/steering/decide.ts';

@@ -1,3 +1,5 @@
+// `history`: the commits, newest first. What does not verify is not listed: the command ends instead.
+
 import { EXIT, type Outcome } from '../exit.ts';
 import { projectAt, readPin } from '../project.ts';
 import { readState } from '../state.ts';

@@ -1,3 +1,5 @@
+// `init`: which configuration the new project begins with, and what to tell about it.
+
 import { parse } from 'yaml';
 import { idSchema } from '../../../shared/schema.ts';
 import { type ReadConfig, readConfig } from '../config.ts';

@@ -1,3 +1,5 @@
+// `keys`: who may sign what, by the pinned trust document; and new keys for those who will.
+
 import { thumbprint } from '../../../shared/control/keys.ts';
 import { newKey, nodeCrypto } from '../../adapters/crypto.ts';
 import { EXIT, type Outcome } from '../exit.ts';

@@ -1,3 +1,5 @@
+// `plan`: the difference shown, and saved where it should be applied as it was read.
+
 import { toWire } from '../../../shared/canonical.ts';
 import { replaceFile } from '../../adapters/durable-file.ts';
 import { readConfig } from '../config.ts';

@@ -1,3 +1,5 @@
+// `schema`: the JSON Schema of the configuration, for editors and for those who generate it.
+
 import { configJsonSchema } from '../config-schema.ts';
 import { EXIT, type Outcome } from '../exit.ts';
 

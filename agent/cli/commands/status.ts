@@ -1,3 +1,6 @@
+// `status`: agents side by side, so that the one that sees it otherwise stands out.
+
+import { compareVersions } from '../../../shared/control/chain.ts';
 import {
   type AgentStatus,
   askAgents,
@@ -39,10 +42,8 @@ function dataOf(heard: Heard): object {
 
 function sections(agents: readonly AgentStatus[]): readonly string[] {
   if (agents.length === 0) return [];
-  const head = agents.reduce(
-    (most, { head: { version } }) => (version > most ? version : most),
-    0n,
-  );
+  const heads = agents.map((agent) => agent.head).sort(compareVersions);
+  const head = heads.at(-1)?.version ?? 0n;
   return [agentTable(agents), verdictTable(agents), followerTable(agents, head), alarmText(agents)];
 }
 

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import net from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   ask,
   atRest,
@@ -12,11 +12,13 @@ import {
   gateway,
   held,
   open,
-  rawRequest,
   rawService,
   read,
   service,
 } from './proxy-rig.ts';
+
+// Client, gateway and service share one thread, on a machine that may be busy.
+vi.setConfig({ testTimeout: 30_000 });
 
 const MIB = 1024 * 1024;
 const BODY_BYTES = 50 * MIB;
@@ -266,118 +268,6 @@ test.each(
     expect(text).not.toContain('0\r\n\r\n');
   },
 );
-
-const SHORT_MS = 50;
-
-test.each([
-  ['silent', 'service-silent', { headersTimeoutMs: SHORT_MS }],
-  ['late', 'exchange-deadline', { deadlineMs: SHORT_MS }],
-] as const)('a service that is %s is a 504, and is let go', async (_fact, code, times) => {
-  const { handler, next } = held();
-  const gw = await gateway(await service(handler), times);
-  const answer = ask(gw.port, { method: 'PUT' }, 'body');
-  const [, response] = await next();
-  await once(response, 'close');
-  expect(await answer).toMatchObject({ status: 504, isWhole: true });
-  const { status, title, decision, code: said } = JSON.parse((await answer).text);
-  expect([status, title, decision, said]).toEqual([504, 'Gateway Timeout', 'd-1', code]);
-  expect(await gw.outcome()).toEqual({ kind: 'deadline', code });
-});
-
-test('a request that gets no connection in time is a 504', async () => {
-  const { handler, next } = held();
-  const gw = await gateway(await service(handler), { connections: 1, headersTimeoutMs: SHORT_MS });
-  const first = ask(gw.port);
-  const [, response] = await next();
-  response.flushHeaders();
-  expect(await ask(gw.port)).toMatchObject({ status: 504 });
-  expect(await gw.outcome()).toEqual({ kind: 'deadline', code: 'service-silent' });
-  response.end();
-  expect(await first).toMatchObject({ status: 200 });
-});
-
-test('an upload that gets no connection in time is not the fault of the client', async () => {
-  const { handler, next } = held();
-  const gw = await gateway(await service(handler), { connections: 1, bodyIdleTimeoutMs: SHORT_MS });
-  const first = ask(gw.port);
-  const [, response] = await next();
-  const head = 'PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\nConnection: close\r\n\r\n';
-  const client = net.connect(gw.port, '127.0.0.1').on('error', () => {});
-  client.write(`${head}hello`);
-  expect(`${await once(client, 'data')}`).toMatch(/^HTTP\/1.1 504 /);
-  expect(await gw.outcome()).toEqual({ kind: 'deadline', code: 'service-silent' });
-  client.destroy();
-  response.end();
-  await first;
-});
-
-test('a body that stops is cut off', async () => {
-  const { handler, next } = held();
-  const gw = await gateway(await service(handler), { bodyIdleTimeoutMs: SHORT_MS });
-  const answer = ask(gw.port);
-  const [, response] = await next();
-  response.write('hello');
-  await once(response, 'close');
-  expect(await answer).toMatchObject({ status: 200, text: 'hello', isWhole: false });
-  expect(await gw.outcome()).toEqual({ kind: 'deadline', code: 'service-silent' });
-});
-
-test('a body that never ends is cut off at the deadline', async () => {
-  const gw = await gateway(
-    await service((_incoming, response) => {
-      const endless = new Readable({
-        read() {
-          this.push(CHUNK);
-        },
-      });
-      endless.pipe(response);
-    }),
-    { deadlineMs: SHORT_MS },
-  );
-  expect(await ask(gw.port)).toMatchObject({ status: 200, isWhole: false });
-  expect(await gw.outcome()).toEqual({ kind: 'deadline', code: 'exchange-deadline' });
-});
-
-test('a client that stops sending is told so, and the service is let go', async () => {
-  const { handler, next } = held();
-  const gw = await gateway(await service(handler), { bodyIdleTimeoutMs: SHORT_MS });
-  const answer = rawRequest(
-    gw.port,
-    'PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nhello',
-  );
-  const [, response] = await next();
-  await once(response, 'close');
-  const { text } = await answer;
-  expect(text).toMatch(/^HTTP\/1.1 408 /);
-  expect(text).toContain('"code":"client-idle"');
-  expect(await gw.outcome()).toEqual({ kind: 'deadline', code: 'client-idle' });
-});
-
-test('a service that stops reading is a 504, not the fault of the client', async () => {
-  const { handler, next } = held();
-  const gw = await gateway(await service(handler), { bodyIdleTimeoutMs: SHORT_MS });
-  const outgoing = open(gw.port, { method: 'PUT' }).on('error', () => {});
-  const sent = pipeline(source().stream, outgoing).catch(() => {});
-  const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
-  expect(response.statusCode).toBe(504);
-  expect(await gw.outcome()).toEqual({ kind: 'deadline', code: 'service-silent' });
-  await next();
-  await read(response);
-  await sent;
-});
-
-test('a client that stops reading is cut off', async () => {
-  const { stream } = source();
-  const { handler, next } = held();
-  const gw = await gateway(await service(handler), { bodyIdleTimeoutMs: SHORT_MS });
-  const client = net.connect(gw.port, '127.0.0.1').pause();
-  client.write(GET);
-  const [, response] = await next();
-  stream.pipe(response);
-  await once(response, 'close');
-  expect(await gw.outcome()).toEqual({ kind: 'deadline', code: 'client-idle' });
-  client.destroy();
-});
 
 test('closing waits for what runs and takes no more', async () => {
   const { handler, next } = held();

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import {
   activeLink,
   attestedCommitIndex,
+  contradiction,
   type Evidence,
   supportedAtMs,
 } from '../../../shared/control/activation.ts';
@@ -175,6 +176,39 @@ test('the commit index does not depend on whose word came first (S4)', async () 
   const one = attestedCommitIndex(link, await evidenceOf(said));
   const other = attestedCommitIndex(link, await evidenceOf(said.toReversed()));
   expect(one).toBe(other);
+});
+
+const FORKED: Chain = [...chainOf(1, 3), ...chainOf(4, 4, 'fork')];
+const other = (site: number, version: number, fork = 'right', agent = 1): Word => {
+  return { site, agent, version, fork, issuedAt: NOW };
+};
+
+// C9, I16: a store that was handed a fork finds out by the word of a threshold, never of one site.
+test.each<readonly [string, readonly Word[], number | null]>([
+  ['nobody', [], null],
+  ['one site', [other(1, 4)], null],
+  ['two agents of one site', [other(1, 4), other(1, 4, 'right', 2)], null],
+  ['two sites', [other(1, 4), other(2, 4)], 4],
+  ['two sites, while one stands by it', [other(1, 4), other(2, 4), other(3, 4, 'fork')], 4],
+  ['two sites that differ', [other(1, 4), other(2, 4, 'third')], null],
+  ['two sites that stand by it', [other(1, 4, 'fork'), other(2, 4, 'fork')], null],
+  ['two sites of what was active', [other(1, 3, 'fork'), other(2, 3, 'fork')], null],
+  ['two sites of what is not held', [other(1, 5), other(2, 5)], null],
+])('a commit beyond the active one is contradicted by %s: %s', async (_name, said, fork) => {
+  const evidence = await evidenceOf(said, { chain: FORKED });
+  expect(versionOf(contradiction(FORKED[2] ?? null, evidence))).toBe(fork);
+  expect(contradiction(FORKED[3] ?? null, evidence)).toBe(null);
+});
+
+test('what was never active may be contradicted from the first version on', async () => {
+  const evidence = await evidenceOf([other(1, 3, 'fork'), other(2, 3, 'fork')]);
+  expect(versionOf(contradiction(null, evidence))).toBe(3);
+});
+
+test('a contradiction ends with the words that made it', async () => {
+  const evidence = await evidenceOf([other(1, 4), other(2, 4)], { chain: FORKED });
+  const later = { ...evidence, nowMs: NOW + 15_000 };
+  expect(contradiction(FORKED[2] ?? null, later)).toBe(null);
 });
 
 const steps = (sites: number) =>

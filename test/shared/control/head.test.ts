@@ -3,9 +3,8 @@
 
 import { expect, test } from 'vitest';
 import { toWire } from '../../../shared/canonical.ts';
-import { type Envelope, envelopeKind } from '../../../shared/control/envelope.ts';
+import type { Envelope } from '../../../shared/control/envelope.ts';
 import { emptyMirror, writeHead } from '../../../shared/control/head.ts';
-import { signJws } from '../../../shared/control/jws.ts';
 import type { Manifest } from '../../../shared/control/manifest.ts';
 import type { Trust } from '../../../shared/control/trust.ts';
 import {
@@ -14,15 +13,7 @@ import {
   DELTA_BYTES_MAX,
   HEAD_COMMITS_MAX,
 } from '../../../shared/limits.ts';
-import {
-  alice,
-  bob,
-  codeOf,
-  digestNamed,
-  payloadOf,
-  trustWith,
-  withBrokenSignature,
-} from '../forge.ts';
+import { alice, bob, codeOf, digestNamed, trustWith, withBrokenSignature } from '../forge.ts';
 import {
   adopt,
   adopted,
@@ -34,7 +25,6 @@ import {
   headOf,
   hear,
   largestChange,
-  raise,
   SECOND,
   scopePut,
   storeAt,
@@ -260,8 +250,10 @@ test('what was active stays so when every word has expired (E5)', async () => {
 // Attack: a second history from version 2 on, signed by an operator, attested by nobody.
 test('another commit in the place of the active one is refused', async () => {
   const mirror = await adopted(empty, writeHead((await attested(await storeAt(2))).holder));
-  const fork = writeHead((await storeAt(3, 'b')).holder);
-  expect(codeOf(await adopt(mirror, fork))).toBe('equivocation');
+  for (const version of [2, 3]) {
+    const fork = writeHead((await storeAt(version, 'b')).holder);
+    expect(codeOf(await adopt(mirror, fork))).toBe('equivocation');
+  }
 });
 
 test('commits that do not follow the active one are refused', async () => {
@@ -394,9 +386,4 @@ test('a commit that a store refused is in no head', async () => {
   const before = writeHead(held.holder);
   await receive(held, await signCommit(held, scopePut('x'), { author: 'bob' }));
   expect(writeHead(held.holder)).toBe(before);
-  const other = await signJws(envelopeKind.typ, JSON.parse(payloadOf(held.commits[1] ?? raise())), [
-    bob,
-  ]);
-  await receive(held, other);
-  expect(writeHead(held.holder)).toBe(before);
-});});
+});

@@ -3,6 +3,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { contradiction } from '../../../shared/control/activation.ts';
 import { type Envelope, envelopeKind } from '../../../shared/control/envelope.ts';
 import {
   emptyHolder,
@@ -318,17 +319,20 @@ test('an attestation that is held already is passed over, not refused', async ()
 });
 
 // I16: a stolen site hands stores a commit that an operator signed and that lost its race. Nobody
-// attests it; the right one, which all others attest, must still find its place.
-test('an unattested commit does not shut out the one that a threshold attests', async () => {
+// attests it; when all others attest the right one in its place, the store can tell.
+test('an unattested commit is contradicted once a threshold attests another in its place', async () => {
   const [store, agents] = [await holderOf(), await holderOf()];
+  await hearFrom(store, ['eu1', 'us1', 'w1']);
   const lost = await signCommit(store, scopePut('lost'), { author: 'bob' }, bob);
   await receive(store, lost);
   await commit(agents, scopePut('right'));
-  for (const site of ['eu1', 'us1', 'w1'] as const) {
-    await hear(store, [await attest(agents, site, NOW)]);
-  }
-  const right = agents.commits[1];
-  expect(codeOf(screenCommit(store.holder, right, 0, crypto))).toBe('new');
+  const later = NOW + 1_000;
+  const told = () => contradiction(store.holder.active, { ...store.holder, nowMs: later });
+  await hear(store, [await attest(agents, 'eu1', later)], later);
+  expect(told()).toBe(null);
+  await hear(store, [await attest(agents, 'us1', later)], later);
+  expect(told()).toBe(store.holder.chain[1]);
+  expect(codeOf(screenCommit(store.holder, agents.commits[1], 0, crypto))).toBe('equivocation');
 });
 
 test('an operator’s word alone moves nothing that is active (C10)', async () => {

@@ -303,8 +303,8 @@ describe('reading a node', () => {
   });
 });
 
-// The tree of a set is one tree. An author whose root is that of another is caught by those who fold
-// again; a reader with a proof sees a few nodes only, and cannot tell.
+// The tree of a set is one tree. An author whose root is that of another is caught by those who
+// fold again; a reader with a proof sees a few nodes only, and cannot tell.
 describe('a node that no tree has', () => {
   test('is what the digest says and can be found, which the fold must exclude', () => {
     const twice: MapNode = {

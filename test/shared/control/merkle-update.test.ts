@@ -243,7 +243,7 @@ test('law: order and grouping do not show', () => {
   );
 });
 
-test('law: a node that is put has its digest, 8 entries or fewer, and this map's name', () => {
+test('law: a node that is put has its digest, 8 entries or fewer, and the name of the map', () => {
   fc.assert(
     fc.property(changes(), (made) => {
       const store = new MapStore('tenants', ones([...plain(30), ...DEEP_KEYS]));

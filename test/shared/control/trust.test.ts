@@ -329,7 +329,7 @@ describe('a document that comes with a delta', () => {
 });
 
 // Why a majority: two sets that are large enough share a site, so no two versions are active.
-test('law: a document is opened if its threshold is a majority that its sites can reach', async () => {
+test('law: a document is opened if its threshold is a majority, and can be reached', async () => {
   const counts = fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 10 }));
   await fc.assert(
     fc.asyncProperty(counts, async ([count, threshold]) => {

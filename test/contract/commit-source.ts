@@ -1,0 +1,183 @@
+// What every source of commits must do, whatever it stands on: one suite, run on the directory and
+// on the fake, so that what holds of agents on the fake holds of agents on a disk.
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type CommitSource, SourceError } from '../../agent/ports.ts';
+import { envelopeKind } from '../../shared/control/envelope.ts';
+import { decodeJws, type Jws } from '../../shared/control/jws.ts';
+import { COMMIT_BYTES_MAX, COMMITS_PER_READ_MAX } from '../../shared/limits.ts';
+import { codeOf } from '../shared/forge.ts';
+import { crypto } from '../shared/kit.ts';
+
+export interface Appendable extends CommitSource {
+  append(version: bigint, jws: Jws): Promise<'created' | 'exists'>;
+}
+
+/** One medium, and what somebody with access to it may do to it. */
+export interface SourceRig {
+  /** One more reader and writer of the same medium, as another process has it. */
+  open(): Appendable;
+  write(version: bigint, text: string): Promise<void>;
+  remove(version: bigint): Promise<void>;
+  breakDown(): Promise<void>;
+  repair(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+const RACES = 40;
+const APPENDS = 200;
+
+/** A document that says who wrote it; the port does not judge it. */
+export function commitNamed(name: string): Jws {
+  return { payload: name, signatures: [{ protected: 'p', signature: 's' }] };
+}
+
+const A = commitNamed('a');
+const B = commitNamed('b');
+const C = commitNamed('c');
+
+export function commitSourceContract(newRig: () => Promise<SourceRig>): void {
+  let rig: SourceRig;
+  beforeEach(async () => {
+    rig = await newRig();
+  });
+  afterEach(() => rig.dispose());
+
+  async function holding(...commits: readonly Jws[]): Promise<Appendable> {
+    const source = rig.open();
+    for (const [i, jws] of commits.entries()) await source.append(BigInt(i) + 1n, jws);
+    return source;
+  }
+
+  describe('reading', () => {
+    test.each<readonly [string, bigint, readonly Jws[]]>([
+      ['from the first on: all, oldest first', 1n, [A, B, C]],
+      ['from the head on: the head', 3n, [C]],
+      ['from beyond the head: nothing', 4n, []],
+    ])('%s', async (_, from, expected) => {
+      const source = await holding(A, B, C);
+      expect((await source.read(from)).commits).toEqual(expected);
+    });
+
+    test('before the first commit there is nothing', async () => {
+      expect((await rig.open().read(1n)).commits).toEqual([]);
+    });
+
+    test('a hole ends what is read, whatever lies behind it', async () => {
+      const source = await holding(A, B, C);
+      await rig.remove(2n);
+      expect((await source.read(1n)).commits).toEqual([A]);
+      expect((await source.read(2n)).commits).toEqual([]);
+      expect((await source.read(3n)).commits).toEqual([C]);
+    });
+
+    test('one read returns COMMITS_PER_READ_MAX, and the next goes on from there', async () => {
+      const source = rig.open();
+      for (let v = 1; v <= COMMITS_PER_READ_MAX + 1; v++) await rig.write(BigInt(v), `{"v":${v}}`);
+      const first = (await source.read(1n)).commits;
+      expect([first.length, first.at(-1)]).toEqual([1024, { v: 1024 }]);
+      expect((await source.read(2n)).commits).toHaveLength(1024);
+      expect((await source.read(3n)).commits).toHaveLength(1023);
+      expect((await source.read(1025n)).commits).toEqual([{ v: 1025 }]);
+    });
+
+    test('the commit index is the version and there is no term (control: file)', async () => {
+      const read = await (await holding(A)).read(1n);
+      expect([read.commitIndex(7n), read.term]).toEqual([7n, 0n]);
+    });
+  });
+
+  describe('what somebody put there', () => {
+    test.each([
+      ['nothing', ''],
+      ['white space', ' \n'],
+      ['half a commit', '{"payload":"a","signat'],
+      ['no JSON', 'hello'],
+      ['zeros', '\0'.repeat(512)],
+      ['null', 'null'],
+      ['a list', '[]'],
+      ['a number beyond doubles', '1e999'],
+      ['a lone surrogate', '{"payload":"\\ud800","signatures":[]}'],
+      ['brackets without end', '['.repeat(100_000)],
+    ])('%s is handed on, refused as malformed, and hides nothing', async (_, text) => {
+      const source = await holding(A, B, C);
+      await rig.write(2n, text);
+      const { commits } = await source.read(1n);
+      expect([commits[0], commits.length, commits[2]]).toEqual([A, 3, C]);
+      expect(codeOf(decodeJws(commits[1], envelopeKind, crypto))).toBe('malformed');
+    });
+
+    test.each([
+      ['text', 'x'.repeat(COMMIT_BYTES_MAX * 2 + 1)],
+      ['a payload', JSON.stringify(commitNamed('A'.repeat(COMMIT_BYTES_MAX * 2)))],
+    ])('%s over the bound is refused as too large', async (_, text) => {
+      const source = await holding(A, B);
+      await rig.write(1n, text);
+      const { commits } = await source.read(1n);
+      expect(codeOf(decodeJws(commits[0], envelopeKind, crypto))).toBe('too-large');
+      expect(commits[1]).toEqual(B);
+    });
+  });
+
+  test('a source that cannot be read rejects with SourceError, and recovers', async () => {
+    const source = await holding(A);
+    await rig.breakDown();
+    const read = source.read(1n);
+    await expect(read).rejects.toThrow(SourceError);
+    await expect(read).rejects.toMatchObject({ code: 'source-unreadable' });
+    await rig.repair();
+    expect((await source.read(1n)).commits).toEqual([A]);
+  });
+
+  describe('appending', () => {
+    test('a version that is there is never written over (C2)', async () => {
+      const source = await holding(A);
+      expect(await rig.open().append(1n, B)).toBe('exists');
+      expect((await source.read(1n)).commits).toEqual([A]);
+    });
+
+    // C2: the one who is first decides; the other is told, so that nobody believes in a lost commit.
+    test('of two at once one is created, and the other learns that it exists', async () => {
+      const [left, right] = [rig.open(), rig.open()];
+      const won: Jws[] = [];
+      for (let version = 1n; version <= RACES; version++) {
+        const outcomes = await Promise.all([left.append(version, A), right.append(version, B)]);
+        expect([...outcomes].sort()).toEqual(['created', 'exists']);
+        won.push(outcomes[0] === 'created' ? A : B);
+      }
+      expect((await left.read(1n)).commits).toEqual(won);
+    });
+
+    test('of eight at once one is created', async () => {
+      const outcomes = await Promise.all(
+        Array.from({ length: 8 }, (_, i) => rig.open().append(1n, commitNamed(`${i}`))),
+      );
+      expect(outcomes.filter((outcome) => outcome === 'created')).toHaveLength(1);
+      const winner = commitNamed(`${outcomes.indexOf('created')}`);
+      expect((await rig.open().read(1n)).commits).toEqual([winner]);
+    });
+
+    test('a reader never sees a part of a commit', async () => {
+      const [writer, reader] = [rig.open(), rig.open()];
+      const commits = Array.from({ length: APPENDS }, (_, i) => {
+        return commitNamed(`${i}-${'x'.repeat(20_000)}`);
+      });
+      let done = false;
+      const writing = (async () => {
+        for (const [i, jws] of commits.entries()) await writer.append(BigInt(i) + 1n, jws);
+        done = true;
+      })();
+      let seen = 0;
+      do {
+        const read = (await reader.read(BigInt(seen) + 1n)).commits;
+        const whole = read.every((jws, i) => {
+          return (jws as Jws | null)?.payload === commits[seen + i]?.payload;
+        });
+        expect(whole).toBe(true);
+        seen += read.length;
+      } while (!done);
+      await writing;
+      expect((await reader.read(1n)).commits).toEqual(commits);
+    });
+  });
+}

@@ -1,0 +1,224 @@
+// Three agents in one process: the real loop on a clock, a source, keeps and a network that a test
+// holds in its hand. Nothing happens by itself: a message waits on the wire until it is delivered,
+// lost or delivered twice, and an agent lives until it is crashed.
+//
+// All fakes settle within microtasks, so that one turn of the event loop (`settled`) is enough to
+// know that whatever could happen has happened.
+
+import { nodeCrypto } from '../../agent/adapters/crypto.ts';
+import type { Target } from '../../agent/control/publish.ts';
+import { Agent, type AgentIdentity } from '../../agent/loop.ts';
+import { type AgentPorts, SourceError } from '../../agent/ports.ts';
+import { canonical } from '../../shared/canonical.ts';
+import { type Attestation, attestationKind } from '../../shared/control/attestation.ts';
+import type { Operation } from '../../shared/control/envelope.ts';
+import type { Join } from '../../shared/control/join.ts';
+import { decodeJws, type Jws } from '../../shared/control/jws.ts';
+import type { Refusal } from '../../shared/control/refusal.ts';
+import type { Trust } from '../../shared/control/trust.ts';
+import {
+  agentKey,
+  commit,
+  newHolder,
+  SITES,
+  type SiteName,
+  type TestHolder,
+  testTrust,
+} from '../shared/kit.ts';
+import { MemoryKeep } from './memory-keep.ts';
+import { MemorySource } from './memory-source.ts';
+
+export const START_MS = 1_795_000_000_000;
+
+const trust = await testTrust();
+
+export interface Message {
+  readonly from: SiteName;
+  readonly to: string;
+  readonly delta: string;
+  readonly answer: PromiseWithResolvers<string>;
+}
+
+type Line = Parameters<AgentPorts['log']>[0];
+
+interface Life {
+  readonly agent: Agent;
+  dead: boolean;
+}
+
+export function joinOf(site: SiteName, changes: Partial<Join> = {}): Join {
+  const agent = `${site}-1`;
+  const place = { generation: 1n, version: 0n, envelope: null };
+  return { kind: 'join', cluster: 'demo', site, agent, ...place, ...changes };
+}
+
+/** The attestations that a delta carries, whoever made them. */
+export function wordsIn(delta: string): readonly Attestation[] {
+  const { attestations } = JSON.parse(delta) as { attestations: readonly unknown[] };
+  return attestations.flatMap((jws) => {
+    const decoded = decodeJws(jws, attestationKind, nodeCrypto);
+    return 'claimed' in decoded ? [decoded.claimed] : [];
+  });
+}
+
+/** Whatever was under way in memory is done. */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
+export class Fleet {
+  nowMs = START_MS;
+  readonly trust: Trust = trust;
+  readonly source = new MemorySource();
+  /** Sites that cannot read the source. */
+  readonly cutOff = new Set<SiteName>();
+  readonly keeps: Readonly<Record<SiteName, MemoryKeep>>;
+  /** On their way. */
+  readonly wire: Message[] = [];
+  /** All that was ever put on the wire. */
+  readonly sent: Omit<Message, 'answer'>[] = [];
+  readonly logs: { readonly site: SiteName; readonly line: Line }[] = [];
+  /** Holds what was committed, and signs what is committed next. */
+  readonly author: TestHolder;
+  readonly #lives = new Map<SiteName, Life>();
+
+  constructor(author: TestHolder = newHolder(trust)) {
+    this.author = author;
+    this.keeps = { eu1: new MemoryKeep(), us1: new MemoryKeep(), w1: new MemoryKeep() };
+  }
+
+  /** All three agents, each with its join at version 0. */
+  static async start(): Promise<Fleet> {
+    const fleet = new Fleet();
+    for (const site of SITES) await fleet.begin(site);
+    return fleet;
+  }
+
+  agent(site: SiteName): Agent {
+    const life = this.#lives.get(site);
+    if (life === undefined) throw new Error(`${site} was never started`);
+    return life.agent;
+  }
+
+  /** Starts, or starts again, the agent of a site; throws where it refuses. */
+  async begin(site: SiteName, options: BeginOptions = {}): Promise<Agent> {
+    const agent = await this.tryBegin(site, options);
+    if (agent instanceof Agent) return agent;
+    throw new Error(`${agent.code}: ${agent.detail}`);
+  }
+
+  async tryBegin(
+    site: SiteName,
+    { join = joinOf(site), targets = peersOf(site), ports = {} }: BeginOptions = {},
+  ): Promise<Agent | Refusal> {
+    this.crash(site);
+    const identity: AgentIdentity = { site, agent: `${site}-1`, targets, assume: 'up' };
+    const own = { dead: false };
+    const agent = await Agent.start(identity, trust, join, { ...this.#ports(site, own), ...ports });
+    if (agent instanceof Agent) this.#lives.set(site, Object.assign(own, { agent }));
+    return agent;
+  }
+
+  /** Nothing that this process still wants to send is sent. What is on the wire stays there. */
+  crash(site: SiteName): void {
+    const life = this.#lives.get(site);
+    if (life !== undefined) life.dead = true;
+  }
+
+  /** The next commit, signed and appended for all to read. */
+  async commit(operations: readonly Operation[]): Promise<Jws> {
+    await commit(this.author, operations);
+    const { version } = this.author.holder.state.manifest;
+    const jws = this.author.commits.at(-1);
+    if (jws === undefined) throw new Error('a commit was made');
+    await this.source.append(version, jws);
+    return jws;
+  }
+
+  /** A turn; what it sends is on the wire, not delivered. */
+  async turn(...sites: readonly SiteName[]): Promise<void> {
+    for (const site of sites.length === 0 ? SITES : sites) {
+      await this.agent(site).turn();
+      await settled();
+    }
+  }
+
+  /** Delivers one message, the oldest by default; false when there was none. */
+  async deliver(index = 0): Promise<boolean> {
+    const [message] = this.wire.splice(index, 1);
+    if (message === undefined) return false;
+    await this.hand(message);
+    await settled();
+    return true;
+  }
+
+  async deliverAll(): Promise<void> {
+    while (await this.deliver());
+  }
+
+  /** Everybody's turn, everything delivered, and the interval passes. */
+  async round(times = 1): Promise<void> {
+    for (let i = 0; i < times; i++) {
+      await this.turn();
+      await this.deliverAll();
+      this.nowMs += 2_000;
+    }
+  }
+
+  alarms(site: SiteName): readonly string[] {
+    return this.logs.flatMap(({ site: of, line }) => {
+      return of === site && line.alarm !== undefined ? [line.alarm] : [];
+    });
+  }
+
+  /** What a site's agent said of itself, each word once, in the order of its first sending. */
+  wordsOf(site: SiteName): readonly Attestation[] {
+    const words = this.sent
+      .filter(({ from }) => from === site)
+      .flatMap(({ delta }) => wordsIn(delta))
+      .filter((word) => word.site === site);
+    return [...new Map(words.map((word) => [canonical(word), word])).values()];
+  }
+
+  /** Hands a message over, which may have been handed over before. */
+  async hand({ to, delta, answer }: Message): Promise<void> {
+    const life = this.#lives.get(to as SiteName);
+    if (life === undefined || life.dead) answer.reject(new Error(`${to} is down`));
+    else answer.resolve(canonical(await life.agent.deliver(delta)));
+  }
+
+  #ports(site: SiteName, life: { readonly dead: boolean }): AgentPorts {
+    return {
+      nowMs: () => this.nowMs,
+      crypto: nodeCrypto,
+      signer: agentKey(site),
+      source: {
+        read: (from) => {
+          if (this.cutOff.has(site)) return Promise.reject(new SourceError('cut off'));
+          return this.source.read(from);
+        },
+      },
+      keep: this.keeps[site],
+      push: (to, delta) => {
+        const answer = Promise.withResolvers<string>();
+        if (life.dead) return answer.promise;
+        this.sent.push({ from: site, to, delta });
+        this.wire.push({ from: site, to, delta, answer });
+        return answer.promise;
+      },
+      log: (line) => {
+        if (!life.dead) this.logs.push({ site, line });
+      },
+    };
+  }
+}
+
+export interface BeginOptions {
+  readonly join?: Join | null;
+  readonly targets?: readonly Target[];
+  readonly ports?: Partial<AgentPorts>;
+}
+
+export function peersOf(site: SiteName): readonly Target[] {
+  return SITES.filter((other) => other !== site).map((url) => ({ url, kind: 'peer' }));
+}
