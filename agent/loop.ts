@@ -15,14 +15,15 @@ import { activated, emptyHolder, type Holder } from '../shared/control/holder.ts
 import type { Join } from '../shared/control/join.ts';
 import { type Jws, signJws } from '../shared/control/jws.ts';
 import type { NodeSource } from '../shared/control/merkle-map.ts';
-import { admitBatch, verifyBatch } from '../shared/control/receive.ts';
+import { admitBatch, type HolderStorage, verifyBatch } from '../shared/control/receive.ts';
 import type { Global } from '../shared/control/record.ts';
-import { type ControlCode, isRefusal, type Refusal, refuse } from '../shared/control/refusal.ts';
+import { type ControlCode, type Refusal, refuse } from '../shared/control/refusal.ts';
 import type { Trust } from '../shared/control/trust.ts';
-import { ATTESTATION_INTERVAL_MS } from '../shared/limits.ts';
-import { type AttestPlan, keptFault, planAttestation } from './control/attest.ts';
+import { ATTESTATION_INTERVAL_MS, COMMITS_PER_READ_MAX } from '../shared/limits.ts';
+import { type AttestPlan, planAttestation } from './control/attest.ts';
 import { Pieces } from './control/pieces.ts';
 import { Publisher, type Target, type TargetStatus } from './control/publish.ts';
+import { Sworn } from './control/sworn.ts';
 import { type AgentPorts, type Kept, SourceError, type SourceRead } from './ports.ts';
 
 export interface AgentIdentity {
@@ -49,7 +50,8 @@ export class Agent {
   readonly #alarms = new Map<string, number>();
   #holder: Holder;
   #kept: Kept;
-  #join: Join | null;
+  readonly #sworn: Sworn;
+  readonly #storage: HolderStorage;
   #source: SourceRead | null = null;
   #attestedAtMs = 0;
   #standing: Standing | null = null;
@@ -59,10 +61,17 @@ export class Agent {
     this.#identity = identity;
     this.#ports = ports;
     this.#kept = start.kept;
-    this.#join = start.join;
+    this.#sworn = new Sworn(start.kept, start.join);
     const { holder, writes } = emptyHolder(start.trust, ports.crypto);
     this.#holder = holder;
     this.#pieces = new Pieces(writes, holder.state.manifest.global);
+    this.#storage = {
+      nodes: this.#pieces.nodes,
+      store: (admitted) => {
+        this.#sworn.see(admitted.link);
+        this.#pieces.store(admitted);
+      },
+    };
     this.#publisher = new Publisher(identity, () => this.#holder, ports);
   }
 
@@ -137,14 +146,25 @@ export class Agent {
     }
     const words = { commits: [], attestations: delta.attestations };
     const batch = await verifyBatch(this.#holder, words, crypto);
-    const taken = admitBatch(this.#holder, batch, this.#pieces, nowMs(), crypto);
+    const taken = admitBatch(this.#holder, batch, this.#storage, nowMs(), crypto);
     this.#advance(taken.holder);
-    for (const refusal of taken.refused) this.#alarm(refusal, delta.sender);
+    for (const refusal of taken.refused) {
+      // Relayed words cross on the way: an older one is refused and no alarm.
+      if (refusal.code !== 'attestation-old') this.#alarm(refusal, delta.sender);
+    }
     return this.#answer(taken.refused);
   }
 
-  /** Reads from the head on, so that a head that was changed underneath is noticed. */
+  /** Reads until there is no more. True: what is held is all that the source has. */
   async #follow(): Promise<boolean> {
+    for (;;) {
+      const found = await this.#readOnce();
+      if (found !== 'more') return found === 'all';
+    }
+  }
+
+  /** Reads from the head on, so that a head that was changed underneath is noticed. */
+  async #readOnce(): Promise<'more' | 'all' | 'halted'> {
     const { source, crypto, nowMs } = this.#ports;
     const { version } = this.#holder.state.manifest;
     let read: SourceRead;
@@ -153,35 +173,37 @@ export class Agent {
     } catch (error) {
       if (!(error instanceof SourceError)) throw error;
       this.#alarm({ code: error.code, detail: error.message });
-      return false;
+      return 'halted';
     }
     this.#source = read;
     if (version > 0n && read.commits.length === 0) {
       this.#alarm(refuse('rollback', `the source no longer has commit ${version}`));
-      return false;
+      return 'halted';
     }
     const input = { commits: read.commits, attestations: [] };
     const batch = await verifyBatch(this.#holder, input, crypto);
-    const taken = admitBatch(this.#holder, batch, this.#pieces, nowMs(), crypto);
+    const taken = admitBatch(this.#holder, batch, this.#storage, nowMs(), crypto);
     this.#advance(taken.holder);
     for (const refusal of taken.refused) this.#alarm(refusal);
-    return !taken.refused.some(({ code }) => code === 'equivocation');
+    if (taken.refused.some(({ code }) => code === 'equivocation')) return 'halted';
+    const full = read.commits.length === COMMITS_PER_READ_MAX && taken.refused.length === 0;
+    return full ? 'more' : 'all';
   }
 
   async #attest(mode: 'live' | 'frozen'): Promise<void> {
     const nowMs = this.#ports.nowMs();
     this.#attestedAtMs = nowMs;
-    if (!this.#mayJoin()) return;
-    const plan = planAttestation(this.#holder, this.#kept, this.#situation(mode, nowMs));
-    if (plan === null) return;
-    if (isRefusal(plan)) {
-      this.#alarm(plan);
+    const fault = this.#sworn.fault(this.#holder.state.manifest);
+    if (fault !== null) {
+      this.#alarm(fault);
       return;
     }
+    const plan = planAttestation(this.#holder, this.#kept, this.#situation(mode, nowMs));
+    if (plan === null) return;
     const jws = await this.#say(plan);
-    const input = { commits: [], attestations: [jws] };
-    const batch = await verifyBatch(this.#holder, input, this.#ports.crypto);
-    this.#advance(admitBatch(this.#holder, batch, this.#pieces, nowMs, this.#ports.crypto).holder);
+    const { crypto } = this.#ports;
+    const batch = await verifyBatch(this.#holder, { commits: [], attestations: [jws] }, crypto);
+    this.#advance(admitBatch(this.#holder, batch, this.#storage, nowMs, crypto).holder);
   }
 
   /** Kept first, said then: the order is the promise (C10). */
@@ -199,18 +221,6 @@ export class Agent {
       if (record.region) regions[id] = assume;
     const commitIndex = this.#source?.commitIndex(manifest.version) ?? 0n;
     return { site, agent, nowMs, mode, commitIndex, term: this.#source?.term ?? 0n, regions };
-  }
-
-  /** A new agent attests only from the place its join names, and only on that chain. */
-  #mayJoin(): boolean {
-    const join = this.#join;
-    if (join === null) return true;
-    const { generation, version, envelope } = join;
-    if (this.#holder.state.manifest.version < version) return false;
-    const fault = keptFault(this.#holder, { seq: 0n, generation, version, envelope });
-    if (fault === null) this.#join = null;
-    else this.#alarm(fault);
-    return fault === null;
   }
 
   #advance(holder: Holder): void {

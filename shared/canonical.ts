@@ -27,12 +27,9 @@ export function toWire(value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
   if (Array.isArray(value)) return value.map(toWire);
   if (value === null || typeof value !== 'object') return value;
-  const wire: Record<string, unknown> = {};
-  for (const [key, member] of Object.entries(value)) {
-    assert(key !== PROTOTYPE, 'parsing refused this member');
-    if (member !== undefined) wire[key] = toWire(member);
-  }
-  return wire;
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  // Not by assignment: `__proto__` must stay a member, for a schema to refuse.
+  return Object.fromEntries(members.map(([key, member]) => [key, toWire(member)]));
 }
 
 /**

@@ -27,7 +27,7 @@ export const ATTESTATION_BYTES_MAX = 16 * 1024;
 /** Signatures on one document: the threshold's keys, old and new; more only costs verifications. */
 export const SIGNATURES_MAX = 32;
 
-/** A protected header names an algorithm, a type and a thumbprint: some 100 bytes. */
+/** A protected header names an algorithm, a type and a thumbprint: some 100 bytes; a signature 86. */
 export const JWS_HEADER_CHARS_MAX = 512;
 
 /** The whole ingest body: one catch-up of some commits; a longer gap is caught up in several. */
@@ -36,8 +36,8 @@ export const DELTA_BYTES_MAX = 4 * 1024 * 1024;
 /** Commits one delta may carry; each costs a verification before anything is stored. */
 export const COMMITS_PER_DELTA_MAX = 64;
 
-/** Every agent of every site and its relays, once each. */
-export const ATTESTATIONS_PER_DELTA_MAX = 64;
+/** Every agent of every site once: 64 sites with four agents each. */
+export const ATTESTATIONS_PER_DELTA_MAX = 256;
 
 /** Hosts of one tenant: custom domains are counted in tens. */
 export const HOSTS_PER_TENANT_MAX = 100;
@@ -60,11 +60,8 @@ export const NODE_RETENTION_VERSIONS = 512;
  */
 export const CHAIN_LINKS_MAX = 1024;
 
-/**
- * Newest commits a head document carries: an isolate needs the active one and what sites name
- * (C10).
- */
-export const HEAD_COMMITS_MAX = 16;
+/** Commits a head carries from the active one on: an isolate needs what sites name (C10). */
+export const HEAD_COMMITS_MAX = 64;
 
 /** Map nodes an isolate holds (E4 bounds by bytes later): 2,048 nodes are about 16 MiB parsed. */
 export const ISOLATE_NODES_MAX = 2048;

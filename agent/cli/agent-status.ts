@@ -1,5 +1,5 @@
-// What agents say of themselves, asked over HTTP and read with suspicion: any number may be missing or
-// of a later version, and nothing here is trusted for more than being shown.
+// What agents say of themselves, asked over HTTP and read with suspicion: any number may be missing
+// or of a later version, and nothing here is trusted for more than being shown.
 
 import * as z from 'zod/mini';
 import { parseJson } from '../../shared/canonical.ts';

@@ -1,9 +1,9 @@
 // Applying a plan. Everything is made again from the head that is there now: the base must be that
-// head, the drafts must lead to the manifests that the plan names, and each signed commit goes through
-// the very steps of a receiver before it is written. Then link(2) decides who was first.
+// head, the drafts must lead to the manifests that the plan names, and each signed commit goes
+// through the very steps of a receiver before it is written. Then link(2) decides who was first.
 //
-// What a crash leaves behind: the commits written so far, each whole and each a legal state. The plan
-// then has another base (exit 4), and a new plan holds what is missing.
+// What a crash leaves behind: the commits written so far, each whole and each a legal state. The
+// plan then has another base (exit 4), and a new plan holds what is missing.
 
 import { type Envelope, envelopeKind, envelopeSchema } from '../../shared/control/envelope.ts';
 import {

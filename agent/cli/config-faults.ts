@@ -40,7 +40,9 @@ function inWords(issue: z.core.$ZodIssue, base: Path, value: unknown): readonly 
         return { path: [...path, key], part: 'key', message };
       });
     case 'invalid_key':
-      return [{ path, part: 'key', message: `expected ${issue.issues[0]?.message}` }];
+      return issue.issues.flatMap((inner) => {
+        return inWords(inner, path, value).map(({ message }) => ({ path, part: 'key', message }));
+      });
     case 'invalid_union': {
       if (issue.discriminator !== undefined) {
         return [{ path, part: 'value', message: 'expected true or false' }];

@@ -1,7 +1,7 @@
-// What a schema cannot say of a configuration: names that must exist, homes inside their scope, hosts
-// and slots used once, a threshold that is a majority, agreement with the pinned trust document. The
-// receivers of a commit check the same again and are the ones to be believed; here it is found all at
-// once, offline and with its place.
+// What a schema cannot say of a configuration: names that must exist, homes inside their scope,
+// hosts and slots used once, a threshold that is a majority, agreement with the pinned trust
+// document. The receivers of a commit check the same again and are the ones to be believed; here it
+// is found all at once, offline and with its place.
 
 import type { TrustDocument } from '../../shared/control/trust.ts';
 import { SITES_MAX } from '../../shared/limits.ts';

@@ -1,7 +1,7 @@
 // The configuration as an operator writes it (INTERFACES): one schema for reading, for the defaults
-// and for the JSON Schema that editors use. It is laxer than the records it leads to: lists may stand
-// in any order, and what has a sensible default may be left out. What is written is checked as
-// strictly as records are: a field that nobody knows is a misspelt one.
+// and for the JSON Schema that editors use. It is laxer than the records it leads to: lists may
+// stand in any order, and what has a sensible default may be left out. What is written is checked
+// as strictly as records are: a field that nobody knows is a misspelt one.
 
 import * as z from 'zod/mini';
 import { hostSchema, policySchema, regionSiteSchema } from '../../shared/control/record.ts';

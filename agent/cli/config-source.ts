@@ -1,10 +1,10 @@
-// Configuration as text: one YAML file, or a folder whose *.yaml and *.yml are one document in parts.
-// Parsed into nodes that know their place, so that every later fault can be shown where it was
-// written.
+// Configuration as text: one YAML file, or a folder whose *.yaml and *.yml are one document in
+// parts. Parsed into nodes that know their place, so that every later fault can be shown where it
+// was written.
 //
 // Duplicate keys are looked for here and not by the parser: it compares each key with all before it
-// (a minute for 100,000 tenants), and it cannot know the other files. Aliases are counted before they
-// are expanded, since a kilobyte of them can mean gigabytes.
+// (minutes for 100,000 tenants), and it cannot know the other files. Aliases are counted before
+// they are expanded, since a kilobyte of them can mean gigabytes.
 
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -83,7 +83,7 @@ export function readSource(path: string, text: string): ReadFile {
       return { ...placeAt(file, pos[0]), path: '', message };
     });
     if (broken.length > 0) return { file, value: null, faults: broken };
-    const faults = duplicatesIn(file);
+    const faults = keyFaults(file);
     return { file, value: { data: document.toJS({ maxAliasCount: CONFIG_ALIASES_MAX }) }, faults };
   } catch (error) {
     const message = `not read: ${error instanceof Error ? error.message : String(error)}`;
@@ -106,7 +106,7 @@ export function keyText(key: unknown): string {
   return isScalar(key) ? String(key.value ?? '') : String(key);
 }
 
-function duplicatesIn(file: SourceFile): readonly Fault[] {
+function keyFaults(file: SourceFile): readonly Fault[] {
   const faults: Fault[] = [];
   visit(file.document, {
     Map(_, map, ancestors) {
@@ -115,12 +115,14 @@ function duplicatesIn(file: SourceFile): readonly Fault[] {
         const name = keyText(key);
         const offset = offsetOf(key);
         const before = first.get(name);
-        if (before === undefined) first.set(name, offset);
-        else {
+        const fault = (message: string) => {
           const path = [...pathOf(ancestors), name].join('.');
-          const message = `written twice; first at ${showPlace(placeAt(file, before))}`;
           faults.push({ ...placeAt(file, offset), path, message });
-        }
+        };
+        // Attack: a record that some readers see and others take for a prototype.
+        if (name === '__proto__') fault('this name is reserved');
+        if (before === undefined) first.set(name, offset);
+        else fault(`written twice; first at ${showPlace(placeAt(file, before))}`);
       }
     },
   });

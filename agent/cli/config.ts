@@ -19,8 +19,8 @@ export interface ReadConfig {
 }
 
 /**
- * Reads a file or a folder and checks it against `trust`, where there is one. Rejects with CliError:
- * `input` when it cannot be read, `config` with every fault in it.
+ * Reads a file or a folder and checks it against `trust`, where there is one. Rejects with
+ * CliError: `input` when it cannot be read, `config` with every fault in it.
  */
 export async function readConfig(path: string, trust: TrustDocument | null): Promise<ReadConfig> {
   const sources = await readSources(path);

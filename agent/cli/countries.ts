@@ -1,5 +1,5 @@
-// Roughly where countries are: the middle of each, in whole degrees, so that `explain --from DE` can
-// place a client without a database. Good for questions; the edge itself reads coordinates from
+// Roughly where countries are: the middle of each, in whole degrees, so that `explain --from DE`
+// can place a client without a database. Good for questions; the edge itself reads coordinates from
 // Cloudflare. Large countries have a middle where few people live: `--at` is for those.
 
 /** ISO 3166-1 alpha-2 -> [latitude, longitude]. */

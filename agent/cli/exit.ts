@@ -1,9 +1,9 @@
-// How a command ends. One table says which exit code every code of a refusal means, so that a script
-// can tell "wait and try again" (4, 6) from "look at this" (5, 7) without reading words.
+// How a command ends. One table says which exit code every code of a refusal means, so that a
+// script can tell "wait and try again" (4, 6) from "look at this" (5, 7) without reading words.
 //
-// A command that cannot go on throws `CliError`; `main.ts` is the one place that turns it into words
-// or JSON. Rejected: a result type handed up through every step. Between the first failure and the
-// end of a command there is nothing left to decide.
+// A command that cannot go on throws `CliError`; `run.ts` is the one place that turns it into
+// words or JSON. Rejected: a result type handed up through every step. Between the first failure
+// and the end of a command there is nothing left to decide.
 
 import { type ControlCode, isRefusal, type Refusal } from '../../shared/control/refusal.ts';
 
@@ -143,7 +143,7 @@ export function taken<T extends object>(value: T | Refusal): T {
   return value as T;
 }
 
-/** What a command has to say when it is done. `main.ts` prints it. */
+/** What a command has to say when it is done. `run.ts` prints it. */
 export interface Outcome {
   readonly exit: Exit;
   /** Members of the JSON object beside `ok`, in memory form: 64-bit numbers are bigints. */

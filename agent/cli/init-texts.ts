@@ -1,6 +1,6 @@
 // The texts that `init` leaves behind for people to change: the example, each agent's file, the
-// checklist. Addresses in them are placeholders that parse, so that what is forgotten fails to connect
-// instead of failing to start.
+// checklist. Addresses in them are placeholders that parse, so that what is forgotten fails to
+// connect instead of failing to start.
 
 import { stringify } from 'yaml';
 import type { Config } from './config-schema.ts';
@@ -70,7 +70,8 @@ export function agentConfig(own: AgentKey, all: readonly AgentKey[], config: Con
     ...(config.sites[site]?.region === true ? { gateway } : {}),
   };
   const head = [
-    `# Agent ${agent} of site ${site}: \`node agent/main.ts ${agent}.yaml\`. Relative paths start here.`,
+    `# Agent ${agent} of site ${site}, started as \`node agent/main.ts\` with this file.`,
+    '# Relative paths start from this folder.',
     '# Change: ingest (your edge), peers (where the other agents listen), ports, tls, service.',
     '# key, control and keep must be on disks that survive; keep must not be shared or restored.',
   ];
@@ -87,22 +88,23 @@ export interface ChecklistFacts {
 export function checklist({ cluster, agents, trustTooLarge }: ChecklistFacts): string {
   const files = agents.map(({ agent, file }) => `\`agents/${agent}.yaml\` with \`keys/${file}\``);
   const large = trustTooLarge
-    ? '\n   The trust document is over 5 KB, which is what one secret takes: use fewer agents or keys.'
+    ? '\n   The trust document is over 5 KB, more than a secret takes: use fewer agents or keys.'
     : '';
   return `# ${cluster}: what to do next
 
 In this order. Nothing is served before step 6, and nothing is lost by stopping anywhere.
 
-1. **Move the root keys offline.** \`keys/root-1.jwk\` and \`keys/root-2.jwk\` are needed to change who
-   is trusted, and for nothing else. Copy each to a medium of its own, kept in a place of its own, and
-   delete it here. Do the same with \`keys/recovery.jwk\`. Give \`keys/approver-1.jwk\` and
+1. **Move the root keys offline.** \`keys/root-1.jwk\` and \`keys/root-2.jwk\` are needed to change
+   who is trusted, and for nothing else. Copy each to a medium of its own, kept in a place of its
+   own, and delete it here. Do the same with \`keys/recovery.jwk\`. Give \`keys/approver-1.jwk\` and
    \`keys/approver-2.jwk\` to two different people.
 2. **Upload the edge's secrets**, then delete the file (it holds the edge's private key, as does
    \`keys/edge.jwk\`):
    \`npx wrangler secret bulk edge.secrets.json\`${large}
 3. **Deploy the store, then the edge** (the edge's bindings name the store's Worker):
    \`npx wrangler deploy -c edge/store/wrangler.toml\`, \`npx wrangler deploy\`
-4. **Write your deployment** in \`portolan.yaml\`, and look: \`portolan validate\`, \`portolan plan\`
+4. **Write your deployment** in \`portolan.yaml\`, and look:
+   \`portolan validate\`, \`portolan plan\`
 5. **Start the agents**, each at its site, with its own file, its own key and nobody else's:
    ${files.join(', ')}.
    Put in the addresses first. Agents need \`trust.json\` and read \`control/\`.
@@ -111,7 +113,7 @@ In this order. Nothing is served before step 6, and nothing is lost by stopping 
    \`portolan explain --tenant acme --op write --from DE\`
 
 Keep \`trust.json\`: it is the pin by which this command, the agents and the edge know each other.
-Commit \`portolan.yaml\`, \`portolan.schema.json\` and \`trust.json\` to version control; never \`keys/\`
-or \`edge.secrets.json\`.
+Commit \`portolan.yaml\`, \`portolan.schema.json\` and \`trust.json\` to version control, but never
+\`keys/\` or \`edge.secrets.json\`.
 `;
 }

@@ -1,9 +1,9 @@
-// A new project. Everything that must be secret, signed or pinned on the first day, in one folder, by
-// one straight function that overwrites nothing: a second `init` over a living project would replace
-// the keys that its agents and edges believe.
+// A new project. Everything that must be secret, signed or pinned on the first day, in one folder,
+// by one straight function that overwrites nothing: a second `init` over a living project would
+// replace the keys that its agents and edges believe.
 //
-// What a crash leaves behind: a folder without `trust.json`, which is written last. No command takes
-// such a folder for a project; delete it and begin again.
+// What a crash leaves behind: a folder without `trust.json`, which is written last. No command
+// takes such a folder for a project; delete it and begin again.
 
 import { chmod, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';

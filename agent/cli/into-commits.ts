@@ -1,9 +1,9 @@
-// Operations into commits (C2): one commit whenever it fits, because one is all or nothing. Where it
-// does not fit, in an order in which each commit is legal by itself: what others stand on first, what
-// they stood on last.
+// Operations into commits (C2): one commit whenever it fits, because one is all or nothing. Where
+// it does not fit, in an order in which each commit is legal by itself: what others stand on first,
+// what they stood on last.
 //
-// Units are never torn apart: a new tenant without its placement is illegal, and tenants between which
-// a host moves change in one step, or the host would be taken twice or served by nobody.
+// Units are never torn apart: a new tenant without its placement is illegal, and tenants between
+// which a host moves change in one step, or the host would be taken twice or served by nobody.
 
 import { canonical, utf8Length } from '../../shared/canonical.ts';
 import type { Operation } from '../../shared/control/envelope.ts';
@@ -12,6 +12,7 @@ import { COMMIT_BYTES_MAX, OPERATIONS_PER_COMMIT_MAX } from '../../shared/limits
 import { type Change, type Difference, operationOf, type TenantDifference } from './difference.ts';
 import { CliError } from './exit.ts';
 import { ENVELOPE_ROOM_BYTES } from './limits.ts';
+import { someOf } from './words.ts';
 
 type Unit = readonly Operation[];
 
@@ -22,9 +23,11 @@ export function intoCommits(difference: Difference): readonly (readonly Operatio
   for (const unit of unitsOf(difference)) {
     const size = utf8Length(canonical(unit));
     if (unit.length > OPERATIONS_PER_COMMIT_MAX || size > COMMIT_BYTES_MAX - ENVELOPE_ROOM_BYTES) {
-      const keys = unit.slice(0, 3).map(({ key }) => key);
-      const message = `${unit.length} operations belong together and fit no commit: ${keys.join(', ')}, …`;
-      throw new CliError('too-large', message);
+      const some = someOf(
+        unit.map(({ key }) => key),
+        3,
+      );
+      throw new CliError('too-large', `these belong together and fit no commit: ${some}`);
     }
     const last = commits.at(-1);
     const fits =

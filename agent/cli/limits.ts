@@ -1,5 +1,5 @@
-// Bounds of what the command line reads, each with its reason. Files here are the operator's own, so
-// the bounds stop mistakes (the wrong file, a runaway generator) and bombs in what was copied.
+// Bounds of what the command line reads, each with its reason. Files here are the operator's own,
+// so the bounds stop mistakes (the wrong file, a runaway generator) and bombs in what was copied.
 
 /** One YAML file: 100,000 tenants take about 12 MB. */
 export const CONFIG_FILE_BYTES_MAX = 32 * 1024 * 1024;
@@ -9,7 +9,7 @@ export const CONFIG_FOLDER_BYTES_MAX = 64 * 1024 * 1024;
 
 export const CONFIG_FILES_MAX = 1_000;
 
-/** Resolved aliases: some shared blocks, not the nested ones that grow a kilobyte into gigabytes. */
+/** Resolved aliases: some shared blocks, not nested ones that make gigabytes of a kilobyte. */
 export const CONFIG_ALIASES_MAX = 100;
 
 /** Faults that are listed; the number of the others is said. */

@@ -1,5 +1,5 @@
-// "Did you mean": the name that a misspelt one is closest to. Two slips at most, and fewer in a short
-// name, because a wrong guess is worse than none.
+// "Did you mean": the name that a misspelt one is closest to. Two slips at most, and fewer in a
+// short name, because a wrong guess is worse than none.
 
 /** The best of `names`, or null when none is near. */
 export function nearest(word: string, names: Iterable<string>): string | null {

@@ -1,7 +1,7 @@
 // A plan: the commits that would bring the head to what the configuration says, each drafted by the
-// code that receivers judge with, so that what is planned is what they accept (C7). A saved plan names
-// the head it was made on and the manifest each commit leads to; its summary is for people and is
-// never believed.
+// code that receivers judge with, so that what is planned is what they accept (C7). A saved plan
+// names the head it was made on and the manifest each commit leads to; its summary is for people
+// and is never believed.
 
 import * as z from 'zod/mini';
 import { envelopeSchema, type Operation } from '../../shared/control/envelope.ts';
@@ -65,8 +65,8 @@ export type Planned =
     };
 
 /**
- * The plan from the head of `state` to `config`. Refusals: tenant-home, safety, and those of `fold`.
- * Throws CliError `too-large`.
+ * The plan from the head of `state` to `config`. Refusals: tenant-home, safety, and those of
+ * `fold`. Throws CliError `too-large`.
  */
 export function makePlan(state: State, config: Config, prune: boolean): Planned {
   const { holder, pieces, trust } = state;

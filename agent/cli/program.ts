@@ -1,5 +1,5 @@
-// Every command and option of `portolan`, in one place to read. A command's own code is loaded when it
-// is called, so that help and mistakes answer at once.
+// Every command and option of `portolan`, in one place to read. A command's own code is loaded when
+// it is called, so that help and mistakes answer at once.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// A project: the folder that `init` makes and every other command works in. Its trust document is the
-// pin: nothing that the control directory says is believed unless keys of this file signed it.
+// A project: the folder that `init` makes and every other command works in. Its trust document is
+// the pin: nothing that the control directory says is believed unless keys of this file signed it.
 
 import { join } from 'node:path';
 import { parseJson } from '../../shared/canonical.ts';

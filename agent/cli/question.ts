@@ -1,12 +1,9 @@
-// A question to `explain`, as the facts and the scene of a request that nobody sent. What was not said
-// is assumed and listed, so that an answer is never taken for more than it is.
+// A question to `explain`, as the facts and the scene of a request that nobody sent. What was not
+// said is assumed and listed, so that an answer is never taken for more than it is.
 
-import {
-  clientNetwork,
-  type Facts,
-  factsSchema,
-  normalisePath,
-} from '../../shared/admission/facts.ts';
+import { clientNetwork } from '../../shared/admission/client-network.ts';
+import { type Facts, factsSchema } from '../../shared/admission/facts.ts';
+import { normalisePath } from '../../shared/admission/path.ts';
 import type { OperationClass } from '../../shared/admission/operation.ts';
 import { lookUpId } from '../../shared/admission/tenant.ts';
 import { assert } from '../../shared/assert.ts';

@@ -1,5 +1,5 @@
-// A decision in words: for every region of the deployment why it serves the request or does not, also
-// where the decision ended before regions were looked at.
+// A decision in words: for every region of the deployment why it serves the request or does not,
+// also where the decision ended before regions were looked at.
 
 import type { ResidencyFault } from '../../shared/admission/residency.ts';
 import type { Global } from '../../shared/control/record.ts';

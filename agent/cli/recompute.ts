@@ -1,5 +1,5 @@
-// A logged decision, decided again offline (S10): the state of its version is folded from the signed
-// commits, and the same function must come to the same bytes.
+// A logged decision, decided again offline (S10): the state of its version is folded from the
+// signed commits, and the same function must come to the same bytes.
 
 import { lookUpTenant } from '../../shared/admission/tenant.ts';
 import { assert } from '../../shared/assert.ts';
@@ -36,8 +36,8 @@ export function decideAgain(record: DecisionRecord, { holder, pieces }: State): 
   const { manifest, manifestDigest, global } = holder.state;
   const { cluster, generation, version, lamport } = manifest;
   if (record.basis.version !== version) {
-    const says = `the record is of version ${record.basis.version}, the directory ends at ${version}`;
-    throw new CliError('gap', says);
+    const asked = record.basis.version;
+    throw new CliError('gap', `the record is of version ${asked}, the head is ${version}`);
   }
   if (record.basis.generation !== generation) {
     throw new CliError('generation', `the record is of generation ${record.basis.generation}`);

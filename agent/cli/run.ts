@@ -1,6 +1,6 @@
-// Performs one call of the command line. The one place that prints and that sets the exit code: data
-// on stdout, messages on stderr, and with --json one object on stdout whatever happened. The process
-// is never cut short, so that what was printed into a pipe arrives.
+// Performs one call of the command line. The one place that prints and that sets the exit code:
+// data on stdout, messages on stderr, and with --json one object on stdout whatever happened. The
+// process is never cut short, so that what was printed into a pipe arrives.
 
 import { CommanderError } from 'commander';
 import { toWire } from '../../shared/canonical.ts';

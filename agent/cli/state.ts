@@ -1,6 +1,7 @@
-// Control state as this command believes it: every commit of the directory verified and folded under
-// the pinned trust document, by the code that agents and stores run. What is refused stops the
-// command (exit 7), because a plan or an explanation on half a history would be about another one.
+// Control state as this command believes it: every commit of the directory verified and folded
+// under the pinned trust document, by the code that agents and stores run. What is refused stops
+// the command (exit 7), because a plan or an explanation on half a history would be about another
+// one.
 
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -35,8 +36,8 @@ export interface State {
 }
 
 /**
- * Folds the directory up to its head, or up to version `until`. Rejects with CliError: with the code
- * of the first refused commit (7), or `source-unreadable` (6).
+ * Folds the directory up to its head, or up to version `until`. Rejects with CliError: with the
+ * code of the first refused commit (7), or `source-unreadable` (6).
  */
 export async function readState(
   { control }: ProjectPaths,

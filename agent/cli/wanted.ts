@@ -1,6 +1,6 @@
-// The records that a configuration asks for, in the form in which they are stored: lists that mean a
-// set are sorted, edge locations in lower case, every default written out. Two files that mean the
-// same lead to the same bytes, so `plan` shows what changes and never how it was written.
+// The records that a configuration asks for, in the form in which they are stored: lists that mean
+// a set are sorted, edge locations in lower case, every default written out. Two files that mean
+// the same lead to the same bytes, so `plan` shows what changes and never how it was written.
 
 import type { Global, Tenant } from '../../shared/control/record.ts';
 import type { Config } from './config-schema.ts';

@@ -15,8 +15,8 @@ export function paint(
   return styleText(colour, text, { stream });
 }
 
-// Attack: a reason, a host or an agent's word that moves the cursor or rewrites the screen. Controls
-// of ASCII and Latin-1, and the characters that turn the direction of the text.
+// Attack: a reason, a host or an agent's word that moves the cursor or rewrites the screen.
+// Controls of ASCII and Latin-1, and the characters that turn the direction of the text.
 const UNPRINTABLE = /[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu;
 
 /** `text` on one line and without control characters. */

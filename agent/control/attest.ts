@@ -3,9 +3,7 @@
 // contradicts it is never attested.
 
 import type { Attestation, Observation } from '../../shared/control/attestation.ts';
-import { linkAt } from '../../shared/control/chain.ts';
 import type { Holder } from '../../shared/control/holder.ts';
-import { type Refusal, refuse } from '../../shared/control/refusal.ts';
 import { ATTESTATION_LIFE_MS } from '../../shared/limits.ts';
 import type { Kept } from '../ports.ts';
 
@@ -20,27 +18,23 @@ export interface Situation {
 }
 
 export interface AttestPlan {
-  readonly kind: 'attest';
   readonly kept: Kept;
   readonly attestation: Attestation;
 }
 
-/** null before the first commit: there is nothing to attest. Refusals: rollback, equivocation. */
+/** null before the first commit: there is nothing to attest. */
 export function planAttestation(
   holder: Holder,
   kept: Kept,
   situation: Situation,
-): AttestPlan | Refusal | null {
+): AttestPlan | null {
   const { manifest, envelope } = holder.state;
   if (envelope === null) return null;
-  const fault = keptFault(holder, kept);
-  if (fault !== null) return fault;
   const { generation, version } = manifest;
   const wallMs = BigInt(situation.nowMs);
   const seq = kept.seq + 1n > wallMs ? kept.seq + 1n : wallMs;
   const { site, agent, mode, nowMs, commitIndex, term } = situation;
   return {
-    kind: 'attest',
     kept: { seq, generation, version, envelope },
     attestation: {
       kind: 'attestation',
@@ -60,19 +54,4 @@ export function planAttestation(
       load: {},
     },
   };
-}
-
-/** Does what is held contradict what this agent has already sworn to? */
-export function keptFault({ state, chain }: Holder, kept: Kept): Refusal | null {
-  const { generation, version } = state.manifest;
-  if (kept.version === 0n) return null;
-  // Attack: a source put back to an older state, so that agents undo what they attested (I2).
-  if (generation < kept.generation || version < kept.version) {
-    return refuse('rollback', `${version} is held, ${kept.version} was attested`);
-  }
-  const link = linkAt(chain, kept.generation, kept.version);
-  if (link !== null && link.digest !== kept.envelope) {
-    return refuse('equivocation', `another commit ${kept.version} was attested`);
-  }
-  return null;
 }

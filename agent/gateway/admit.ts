@@ -3,7 +3,7 @@
 // waits a moment for its own state before it refuses (P3).
 
 import type { IncomingMessage } from 'node:http';
-import { normalisePath } from '../../shared/admission/facts.ts';
+import { normalisePath } from '../../shared/admission/path.ts';
 import { lookUpTenant } from '../../shared/admission/tenant.ts';
 import type { Hasher } from '../../shared/crypto.ts';
 import { GATEWAY_CATCH_UP_MS } from '../../shared/limits.ts';

@@ -2,7 +2,9 @@
 // 9457). They tell a stranger a code and the decision's id, and nothing of what stands behind the
 // gateway.
 
+import { randomInt } from 'node:crypto';
 import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { RETRY_AFTER_S } from '../../shared/limits.ts';
 import { noStoreHeader } from './hop-headers.ts';
 
 export interface Problem {
@@ -21,6 +23,10 @@ export function answerProblem(response: ServerResponse, problem: Problem): void 
   response.writeHead(status, [
     ...['Content-Type', 'application/problem+json', 'Content-Length', `${Buffer.byteLength(body)}`],
     ...['Cache-Control', 'no-store', ...noStoreHeader],
+    // Jittered, so that clients refused together do not come back together (S8).
+    ...(status === 503
+      ? ['Retry-After', String(RETRY_AFTER_S.base + randomInt(RETRY_AFTER_S.jitter + 1))]
+      : []),
     ...(problem.close === true ? ['Connection', 'close'] : []),
   ]);
   response.end(body);

@@ -1,12 +1,9 @@
 // The only reader of `cf` and of request headers (S1). What Cloudflare does not say, or says as
 // unknown, is absent, so that a rule which needs it sees doubt and not a default.
 
-import {
-  clientNetwork,
-  type Facts,
-  factsSchema,
-  normalisePath,
-} from '../../shared/admission/facts.ts';
+import { clientNetwork } from '../../shared/admission/client-network.ts';
+import { type Facts, factsSchema } from '../../shared/admission/facts.ts';
+import { normalisePath } from '../../shared/admission/path.ts';
 import type { SteeringCode } from '../../shared/steering/refusal.ts';
 
 // Cloudflare's codes for "unknown" and for Tor exits: neither is a country.

@@ -53,9 +53,8 @@ export async function findTenant(
 
 async function refreshFromStores(view: View, ports: EdgePorts, colo?: string): Promise<void> {
   for (const store of ordered(view, ports, colo)) {
-    const head = await quietly(bounded(store.head(), ports, store.id));
-    if (head === null) view.count('store-timeout');
-    else if (await view.adopt(head, ports.nowMs())) {
+    const head = await asked(view, ports, store.head());
+    if (head !== null && (await view.adopt(head, ports.nowMs()))) {
       ports.background(quietly(ports.cache.put(HEAD_KEY, head, HEAD_CACHE_S)));
       if (view.missingGlobal !== null || view.standing !== null) return;
     }
@@ -73,7 +72,7 @@ async function loadPiece(
   const cached = await quietly(ports.cache.get(key));
   if (cached !== null && accept(view, take(cached))) return true;
   for (const store of ordered(view, ports, colo)) {
-    const text = await quietly(bounded(store.piece(digest), ports, store.id));
+    const text = await asked(view, ports, store.piece(digest));
     if (text === null || !accept(view, take(text))) continue;
     ports.background(quietly(ports.cache.put(key, text, NODE_CACHE_S)));
     return true;
@@ -91,8 +90,15 @@ function ordered(view: View, ports: EdgePorts, colo: string | undefined) {
   return table === undefined ? ports.stores : inTableOrder(ports.stores, table, colo);
 }
 
-function bounded<T>(work: Promise<T>, ports: EdgePorts, what: string): Promise<T> {
-  return Promise.race([work, ports.timeout(STORE_TIMEOUT_MS, `store ${what}`)]);
+/** What a store answers in time; null, and counted, when it does not. */
+async function asked<T>(view: View, ports: EdgePorts, work: Promise<T>): Promise<T | null> {
+  try {
+    return await Promise.race([work, ports.timeout(STORE_TIMEOUT_MS, 'store-timeout')]);
+  } catch (error) {
+    const late = error instanceof Error && error.message === 'store-timeout';
+    view.count(late ? 'store-timeout' : 'store-failed');
+    return null;
+  }
 }
 
 /** A source that fails is a source without an answer. */

@@ -147,7 +147,10 @@ export class View {
   }
 }
 
+/** By version, then by how lately a threshold supported it. */
 function isOlder(next: Mirror, held: Mirror): boolean {
   if (held.active === null) return false;
-  return next.active === null || compareVersions(next.active, held.active) < 0;
+  if (next.active === null) return true;
+  const order = compareVersions(next.active, held.active);
+  return order < 0 || (order === 0 && next.freshAtMs < held.freshAtMs);
 }

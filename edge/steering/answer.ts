@@ -1,5 +1,5 @@
 // What a client is told when its request is not forwarded: that, when to come back, and the id
-// under which the operator finds the reason. Nothing about regions, versions or codes: the client
+// under which the operator finds the reason. Nothing about regions or versions: the client
 // may be a stranger.
 
 import { RETRY_AFTER_S } from '../../shared/limits.ts';

@@ -22,12 +22,17 @@ export async function handle(request: Request, view: View, ports: EdgePorts): Pr
     view.count(code);
     return answerRefusal(code, id, ports.random(1)[0] ?? 0);
   };
+  /** Refused before there was a decision: the log says why, for the id that the client gets. */
+  const undecided = (code: SteeringCode) => {
+    if (ports.logDecisions !== 'none') ports.log({ kind: 'refusal', id, code });
+    return refused(code);
+  };
   const read = readFacts(request);
-  if (read.kind === 'malformed') return refused(read.code);
+  if (read.kind === 'malformed') return undecided(read.code);
   const { facts } = read;
   refreshWhenSoft(view, ports, facts.colo);
   const decided = await decideWith(view, facts, ports);
-  if (decided === null) return refused('no-state');
+  if (decided === null) return undecided('no-state');
   const { scene, decision } = decided;
   log(id, facts, scene, decision, ports);
   const { outcome, admission, basis } = decision;

@@ -34,6 +34,8 @@ export function lookUpTenant(
   nodes: NodeSource,
   hasher: Hasher,
 ): TenantLookup {
+  // A wildcard is a rule, not a host that can be asked for.
+  if (host.includes('*')) return { kind: 'unknown' };
   const wildcard = wildcardOf(host);
   for (const name of wildcard === null ? [host] : [host, wildcard]) {
     const found = find(manifest.hosts, name, nodes, hasher);

@@ -48,15 +48,16 @@ export function supportedAtMs(link: Link, { chain, book, trust, nowMs }: Evidenc
 }
 
 /**
- * The commit index that a threshold of sites reports for `link`: the smallest value named by most
- * sites would need no threshold, so a value counts only when that many sites name the same one.
+ * The commit index that a threshold of sites reports for `link`, or null. A site whose agents differ
+ * reports none.
  */
 export function attestedCommitIndex(link: Link, evidence: Evidence): bigint | null {
   const { book, trust, nowMs } = evidence;
   const votes = new Map<bigint, number>();
   for (const attestations of validBySite(book, trust, nowMs).values()) {
-    const own = attestations.find(({ envelope }) => envelope === link.digest);
-    if (own !== undefined) votes.set(own.commitIndex, (votes.get(own.commitIndex) ?? 0) + 1);
+    const own = attestations.filter(({ envelope }) => envelope === link.digest);
+    const [index, ...others] = new Set(own.map(({ commitIndex }) => commitIndex));
+    if (index !== undefined && others.length === 0) votes.set(index, (votes.get(index) ?? 0) + 1);
   }
   for (const [index, count] of votes) if (count >= trust.threshold) return index;
   return null;

@@ -149,7 +149,7 @@ function sighted(
 ): Pick<AttestationBook, 'sightings' | 'equivocators'> {
   const place = `${generation}/${version}`;
   const seen = book.sightings.get(site);
-  const before = seen?.get(place);
+  const before = seen?.get(place) ?? stillSaid(book, site, generation, version);
   const { sightings, equivocators } = book;
   if (before === envelope) return { sightings, equivocators };
   if (before !== undefined) return { sightings, equivocators: new Set(equivocators).add(site) };
@@ -159,4 +159,20 @@ function sighted(
     next.delete(oldest);
   }
   return { sightings: new Map(sightings).set(site, next), equivocators };
+}
+
+/** What an agent of `site` says of a version now; sightings are bounded, words that count are not lost. */
+function stillSaid(
+  { latest }: AttestationBook,
+  site: string,
+  generation: bigint,
+  version: bigint,
+): Digest | undefined {
+  for (const { signed } of latest.values()) {
+    const { value } = signed;
+    if (value.site === site && value.generation === generation && value.version === version) {
+      return value.envelope;
+    }
+  }
+  return undefined;
 }

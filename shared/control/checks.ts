@@ -10,7 +10,6 @@ import { type Refusal, refuse } from './refusal.ts';
 import { homesOf, type Usage } from './usage.ts';
 
 interface GlobalChange {
-  readonly before: Global;
   readonly after: Global;
   /** After the commit. */
   readonly usage: Usage;
@@ -27,19 +26,18 @@ export function globalFault(change: GlobalChange): Refusal | null {
   return siteFault(change) ?? scopeFault(change) ?? latencyFault(change) ?? policyFault(change);
 }
 
-function siteFault({ before, after, sites }: GlobalChange): Refusal | null {
-  const slots = new Map<number, string>();
-  for (const [id, site] of Object.entries(after.sites)) {
+function siteFault({ after, usage, sites }: GlobalChange): Refusal | null {
+  const regions = Object.entries(after.sites).filter(([, site]) => site.region);
+  for (const id of Object.keys(after.sites)) {
     if (!sites.includes(id)) return refuse('site', `trust names no site ${id}`);
-    if (!site.region) continue;
-    const other = slots.get(site.slot);
-    if (other !== undefined)
-      return refuse('reference', `${id} and ${other} share slot ${site.slot}`);
-    slots.set(site.slot, id);
-    const was = regionOf(before, id);
-    // Epochs already minted carry the old slot (F1).
-    if (was !== null && was.slot !== site.slot)
-      return refuse('placement', `${id} changes its slot`);
+  }
+  for (const [id] of regions) {
+    const slot = regionOf(after, id)?.slot ?? 0;
+    // Epochs already minted carry the slot: it stays with its site, and its site with it (F1).
+    const owner = usage.slots[slot];
+    if (owner !== id) return refuse('placement', `slot ${slot} belongs to ${owner}, not ${id}`);
+    const other = Object.keys(usage.slots).find((s) => usage.slots[s] === id && s !== `${slot}`);
+    if (other !== undefined) return refuse('placement', `${id} had slot ${other}`);
   }
   return null;
 }

@@ -26,6 +26,9 @@ export interface Delta {
   readonly attestations: readonly Jws[];
 }
 
+// Read first: the members of another version are not ours to judge.
+const versionSchema = z.looseObject({ v: z.int() });
+
 // Loose: a sender of the next version may add members; they are signed for, and ignored here.
 const deltaSchema = z.looseObject({
   v: z.int(),
@@ -83,10 +86,13 @@ export async function openDelta(
   }
   const json = parseJson(text);
   if (json === null) return refuse('malformed', 'not JSON');
+  const version = versionSchema.safeParse(json.value);
+  if (!version.success) return refuse('malformed', firstIssue(version.error));
+  const { v } = version.data;
+  if (v !== DELTA_VERSION) return refuse('version-unsupported', `v ${v}`);
   const parsed = deltaSchema.safeParse(json.value);
   if (!parsed.success) return refuse('malformed', firstIssue(parsed.error));
   const { sender: jws, ...rest } = parsed.data;
-  if (rest.v !== DELTA_VERSION) return refuse('version-unsupported', `v ${rest.v}`);
   const decoded = decodeJws(jws, senderKind, crypto);
   if (!('claimed' in decoded)) return decoded;
   const sender = await verifyJws(decoded, keyringOf(trust, 'agent'), crypto);

@@ -4,7 +4,7 @@
 
 import { canonical, utf8Length } from '../canonical.ts';
 import type { Hasher } from '../crypto.ts';
-import { GLOBAL_BYTES_MAX } from '../limits.ts';
+import { GLOBAL_BYTES_MAX, OPERATIONS_PER_COMMIT_MAX } from '../limits.ts';
 import { deriveClass } from './change-class.ts';
 import { globalFault, tenantFault } from './checks.ts';
 import { type Edits, type GlobalEdit, parseOperations } from './edits.ts';
@@ -13,7 +13,7 @@ import { find, MissingNodeError, type NodeSource } from './merkle-map.ts';
 import { type Global, globalSchema, type TenantEntry } from './record.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 import { type ControlState, entryOf } from './state.ts';
-import { recount, type Usage } from './usage.ts';
+import { recount, type Usage, withSlots } from './usage.ts';
 
 export interface TenantChange {
   readonly id: string;
@@ -34,7 +34,7 @@ export interface Folded {
 
 /**
  * Refusals: those of `parseOperations`, and reference, host-taken, legal-home, placement,
- * tenant-home, site, record. `sites` are those that trust names.
+ * tenant-home, site, record, too-large. `sites` are those that trust names.
  */
 export function fold(
   state: ControlState,
@@ -43,14 +43,17 @@ export function fold(
   nodes: NodeSource,
   hasher: Hasher,
 ): Folded | Refusal {
+  if (operations.length < 1 || operations.length > OPERATIONS_PER_COMMIT_MAX) {
+    return refuse('operations', `1 to ${OPERATIONS_PER_COMMIT_MAX} in a commit`);
+  }
   const edits = parseOperations(operations);
   if (isRefusal(edits)) return edits;
   const global = editGlobal(state.global, edits.global);
   if ('code' in global) return global;
   const tenants = editTenants(state, edits, nodes, hasher);
   if ('code' in tenants) return tenants;
-  const usage = recount(state.usage, tenants);
-  const fault = globalFault({ before: state.global, after: global, usage, sites });
+  const usage = withSlots(recount(state.usage, tenants), global);
+  const fault = globalFault({ after: global, usage, sites });
   if (fault !== null) return fault;
   for (const change of tenants) {
     const found = tenantFault(change, edits.tenants.get(change.id) ?? {}, global);
@@ -93,11 +96,11 @@ function editTenants(
   const changes: TenantChange[] = [];
   for (const [id, edit] of edits.tenants) {
     const before = entryOf(state, id, nodes, hasher);
-    const placement = edit.placement ?? before?.placement;
-    if (placement === undefined) return refuse('placement', `${id} has no placement`);
     if (edit.tenant === null && before?.tenant === undefined) {
       return refuse('operations', `no tenant ${id}`);
     }
+    const placement = edit.placement ?? before?.placement;
+    if (placement === undefined) return refuse('placement', `${id} has no placement`);
     const tenant = edit.tenant === undefined ? before?.tenant : edit.tenant;
     changes.push({ id, before, after: tenant ? { tenant, placement } : { placement } });
   }

@@ -4,7 +4,7 @@
 // them (C8). So a head is some kilobytes, whatever the number of tenants.
 
 import * as z from 'zod/mini';
-import { canonical, parseJson, toWire, utf8 } from '../canonical.ts';
+import { canonical, parseJson, toWire, utf8, utf8Length } from '../canonical.ts';
 import type { Crypto } from '../crypto.ts';
 import { ATTESTATIONS_PER_DELTA_MAX, DELTA_BYTES_MAX, HEAD_COMMITS_MAX } from '../limits.ts';
 import { firstIssue } from '../schema.ts';
@@ -31,15 +31,19 @@ const headSchema = z.looseObject({
 
 export const HEAD_VERSION = 1;
 
-/** The head document of a full holder, as text: from what is active on. */
+/**
+ * The head document of a full holder, as text: from what is active on, as far as the bounds reach. An
+ * isolate needs the active commit first, then those that sites name.
+ */
 export function writeHead({ chain, book, active }: Holder): string {
   const from = chain.findIndex((link) => link.digest === active?.digest);
-  const links = chain.slice(Math.max(from, 0)).slice(-HEAD_COMMITS_MAX);
+  const links = withinBytes(chain.slice(Math.max(from, 0)).slice(0, HEAD_COMMITS_MAX));
   const commits = links.map(({ jws, manifest }) => ({
     jws,
     manifest: toWire(manifest),
   }));
-  const attestations = [...book.latest.values()].map(({ signed }) => signed.jws);
+  const newestWords = [...book.latest.values()].slice(-ATTESTATIONS_PER_DELTA_MAX);
+  const attestations = newestWords.map(({ signed }) => signed.jws);
   return JSON.stringify({ v: HEAD_VERSION, commits, attestations });
 }
 
@@ -53,7 +57,7 @@ export interface AdoptedHead {
 /**
  * Verifies a head and takes what is new in it. Nothing of it is taken when any commit is refused:
  * too-large, malformed, encoding, version-unsupported, cluster, key-unknown, signature, author,
- * digest, rules, previous, gap, equivocation.
+ * digest, rules, manifest, previous, gap, equivocation.
  */
 export async function adoptHead(
   mirror: Mirror,
@@ -61,7 +65,9 @@ export async function adoptHead(
   nowMs: number,
   crypto: Crypto,
 ): Promise<AdoptedHead | Refusal> {
-  if (text.length > DELTA_BYTES_MAX) return refuse('too-large', `${text.length} characters`);
+  if (text.length > DELTA_BYTES_MAX || utf8Length(text) > DELTA_BYTES_MAX) {
+    return refuse('too-large', `a head takes ${DELTA_BYTES_MAX} bytes`);
+  }
   const parsed = headSchema.safeParse(parseJson(text)?.value);
   if (!parsed.success) return refuse('malformed', firstIssue(parsed.error));
   const { v, commits, attestations } = parsed.data;
@@ -104,11 +110,29 @@ async function readLink(
   if (claimed.cluster !== trust.cluster) return refuse('cluster', claimed.cluster);
   const envelope = await verifyCommit(decoded, trust, crypto);
   if ('code' in envelope) return envelope;
-  if (trust.roles.get(envelope.kids[0] ?? '')?.name !== claimed.author) {
+  const [kid = '', ...others] = envelope.kids;
+  if (others.length > 0 || trust.roles.get(kid)?.name !== claimed.author) {
     return refuse('author', `not signed by ${claimed.author}`);
   }
   const manifest = readManifest(utf8(canonical(wire ?? null)), claimed.manifest, crypto);
-  return 'code' in manifest ? manifest : linkOf(envelope, manifest);
+  if ('code' in manifest) return manifest;
+  const { cluster, generation, version, lamport } = manifest;
+  const matches =
+    cluster === claimed.cluster &&
+    generation === claimed.generation &&
+    version === claimed.version &&
+    lamport === claimed.lamport;
+  return matches ? linkOf(envelope, manifest) : refuse('manifest', `${claimed.version}`);
+}
+
+/** The first of `links` that fit half of what an isolate takes; one at least. */
+function withinBytes(links: readonly Link[]): readonly Link[] {
+  let bytes = 0;
+  const end = links.findIndex(({ jws }) => {
+    bytes += jws.payload.length;
+    return bytes > DELTA_BYTES_MAX / 2;
+  });
+  return end < 0 ? links : links.slice(0, Math.max(1, end));
 }
 
 /** The chain with `links`: what is active is fixed, what is beyond it follows the newest word. */
@@ -117,7 +141,10 @@ function joined({ chain, active }: Mirror, links: readonly Link[]): Chain | Refu
     const before = links[i - 1];
     if (before === undefined) continue;
     if (link.version !== before.version + 1n) return refuse('gap', `${link.version}`);
-    if (link.previous !== before.digest) return refuse('previous', `${link.version}`);
+    const { previous } = link.manifest;
+    if (link.previous !== before.digest || previous !== before.manifestDigest) {
+      return refuse('previous', `${link.version}`);
+    }
   }
   const head = newest(links);
   if (head === null || active === null) return head === null ? chain : links;

@@ -69,7 +69,7 @@ export type Keyring = (kid: string) => Uint8Array | null;
 
 const signatureSchema = z.strictObject({
   protected: z.string().check(z.maxLength(JWS_HEADER_CHARS_MAX)),
-  signature: z.string().check(z.maxLength(Math.ceil((SIGNATURE_BYTES * 4) / 3))),
+  signature: z.string().check(z.maxLength(JWS_HEADER_CHARS_MAX)),
 });
 
 const jwsSchema = z.strictObject({

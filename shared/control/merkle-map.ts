@@ -89,7 +89,9 @@ export function checkProof(
   for (const node of proof) {
     // What has no canonical form names nothing.
     const value = parseJson(JSON.stringify(node))?.value;
-    if (isMapNode(value, node.map)) byDigest.set(nodeDigest(value, hasher), value);
+    if (isMapNode(value, 'hosts') || isMapNode(value, 'tenants')) {
+      byDigest.set(nodeDigest(value, hasher), value);
+    }
   }
   const found = find(root, key, (digest) => byDigest.get(digest), hasher);
   if (found.kind === 'missing') return refuse('digest', `no node ${found.digest} in the proof`);

@@ -3,6 +3,7 @@
 // cannot judge it must halt at (C4).
 
 import * as z from 'zod/mini';
+import { normalisePath } from '../admission/path.ts';
 import { HARD_AGE_S, HOSTS_PER_TENANT_MAX, SITES_MAX } from '../limits.ts';
 import { counterSchema, idSchema } from '../schema.ts';
 
@@ -14,6 +15,20 @@ const HOST_LENGTH_MAX = 253;
 export const hostSchema = z
   .string()
   .check(z.maxLength(HOST_LENGTH_MAX), z.regex(HOST, 'a host name, or *. and a host name'));
+
+const ORIGIN =
+  /^https:\/\/(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]{2,39}\])(?::([1-9][0-9]{0,4}))?$/;
+const PORT_MAX = 65_535;
+
+function isOrigin(url: string): boolean {
+  const found = ORIGIN.exec(url);
+  return found !== null && Number(found[1] ?? 0) <= PORT_MAX;
+}
+
+/** Only what a request's path can look like ever matches it. */
+function isNormalPath(path: string): boolean {
+  return normalisePath(path) === path && !/[?#]/.test(path);
+}
 
 function sortedSet(values: readonly string[]): boolean {
   return values.every((value, i) => i === 0 || (values[i - 1] ?? '') < value);
@@ -31,7 +46,7 @@ export const regionSiteSchema = z.strictObject({
   slot: z.int().check(z.gte(1), z.lt(SITES_MAX)),
   /** [latitude, longitude] in degrees. */
   at: z.tuple([latitude, longitude]),
-  gateway: z.string().check(z.regex(/^https:\/\/[a-z0-9.:[\]-]+$/, 'https://host[:port], no path')),
+  gateway: z.string().check(z.refine(isOrigin, 'https://host[:port], no path')),
   /** Relative to the other regions, in any unit. */
   capacity: z.int().check(z.gte(1), z.lte(1_000_000)),
   zones: idSet,
@@ -67,7 +82,7 @@ export const policySchema = z.strictObject({
   }),
   slowStartS: z.int().check(z.gte(0), z.lte(600)),
   /** Paths at or below one of these are of class `session`, whatever the method. */
-  sessionPaths: z.array(z.string().check(z.regex(/^\/[^?#]*$/, 'a path'))),
+  sessionPaths: z.array(z.string().check(z.refine(isNormalPath, 'a path in normal form'))),
 });
 
 /** Measured round trips in ms from one Cloudflare location (colo) to regions. */

@@ -1,11 +1,11 @@
-// How many tenants stand on each global record. With these counts a change of a scope, a policy or
+// How many tenants stand on each global record, and which slots were ever given. With these counts a change of a scope, a policy or
 // a site is judged from the global part alone, without reading every tenant; because the fold keeps
 // them, they are in the manifest and every party agrees on them. Zero counts are not stored, so
 // equal usage has one form.
 
 import * as z from 'zod/mini';
 import { idSchema } from '../schema.ts';
-import type { TenantEntry } from './record.ts';
+import type { Global, TenantEntry } from './record.ts';
 
 const countSchema = z.int().check(z.gte(1));
 
@@ -14,11 +14,13 @@ export const usageSchema = z.strictObject({
   scopes: z.record(idSchema, z.record(idSchema, countSchema)),
   /** policy -> tenants. */
   policies: z.record(idSchema, countSchema),
+  /** slot -> the one site that ever had it: epochs minted with a slot outlive its site (F1). */
+  slots: z.record(z.string().check(z.regex(/^[1-9][0-9]?$/)), idSchema),
 });
 
 export type Usage = z.infer<typeof usageSchema>;
 
-export const EMPTY_USAGE: Usage = { scopes: {}, policies: {} };
+export const EMPTY_USAGE: Usage = { scopes: {}, policies: {}, slots: {} };
 
 export function homesOf(usage: Usage, scope: string): Readonly<Record<string, number>> {
   return usage.scopes[scope] ?? {};
@@ -35,6 +37,13 @@ export function recount(
     count(next, after, 1);
   }
   return next;
+}
+
+/** `usage` with the slots of the regions in `global`; a slot once given stays given. */
+export function withSlots(usage: Usage, global: Global): Usage {
+  const slots: Record<string, string> = { ...usage.slots };
+  for (const [id, site] of Object.entries(global.sites)) if (site.region) slots[site.slot] ??= id;
+  return { ...usage, slots };
 }
 
 function count(usage: Usage, { tenant, placement }: TenantEntry, by: 1 | -1): void {
@@ -54,5 +63,6 @@ function add(counts: Record<string, number>, key: string, by: 1 | -1): void {
 
 function structuredCopy(usage: Usage): Usage {
   const scopes = Object.entries(usage.scopes).map(([id, homes]) => [id, { ...homes }] as const);
-  return { scopes: Object.fromEntries(scopes), policies: { ...usage.policies } };
+  const { policies, slots } = usage;
+  return { scopes: Object.fromEntries(scopes), policies: { ...policies }, slots: { ...slots } };
 }

@@ -31,7 +31,13 @@ export function regionVerdict(
 function voteOf(attestations: readonly Attestation[], region: string): Observation | null {
   let newest: Attestation | null = null;
   for (const attestation of attestations) {
-    if (newest === null || attestation.issuedAt > newest.issuedAt) newest = attestation;
+    if (newest === null || isLater(attestation, newest)) newest = attestation;
   }
   return newest?.observations.regions[region] ?? null;
+}
+
+/** A total order, so that two words of one millisecond give one verdict whoever came first. */
+function isLater(a: Attestation, b: Attestation): boolean {
+  if (a.issuedAt !== b.issuedAt) return a.issuedAt > b.issuedAt;
+  return a.seq === b.seq ? a.agent > b.agent : a.seq > b.seq;
 }

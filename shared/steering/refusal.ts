@@ -12,7 +12,7 @@ export type SteeringCode =
   | 'policy-missing'
   /** Residency leaves regions, none of them able (S5). */
   | 'no-able-region'
-  /** The home is being moved, or is none of the tenant's regions. */
+  /** The home is being moved (F5). */
   | 'home-not-active'
   /** The last check contradicts the choice: a bug, refused all the same (I14). */
   | 'residency'

@@ -68,6 +68,8 @@ export function settled(): Promise<void> {
 
 export class Fleet {
   nowMs = START_MS;
+  /** How far each agent's own clock is off. */
+  readonly offMs: Record<SiteName, number> = { eu1: 0, us1: 0, w1: 0 };
   readonly trust: Trust = trust;
   readonly source = new MemorySource();
   /** Sites that cannot read the source. */
@@ -189,7 +191,7 @@ export class Fleet {
 
   #ports(site: SiteName, life: { readonly dead: boolean }): AgentPorts {
     return {
-      nowMs: () => this.nowMs,
+      nowMs: () => this.nowMs + this.offMs[site],
       crypto: nodeCrypto,
       signer: agentKey(site),
       source: {

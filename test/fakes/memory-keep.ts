@@ -29,6 +29,11 @@ export class MemoryKeep implements Keep {
     return this.#kept;
   }
 
+  /** The disk is lost. */
+  forget(): void {
+    this.#kept = null;
+  }
+
   async load(): Promise<Kept | null> {
     if (this.broken !== null) throw new Error(this.broken);
     return this.#kept;

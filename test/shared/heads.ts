@@ -57,6 +57,13 @@ export async function attested(
   return held;
 }
 
+/** A store at `version` whose sites have all got to `active`. */
+export async function storeAhead(active: number, version: number): Promise<TestHolder> {
+  const held = await attested(await storeAt(active));
+  for (let v = active + 1; v <= version; v++) await commit(held, scopePut(`a${v}`));
+  return held;
+}
+
 export function headOf(held: TestHolder, change: (body: Body) => unknown = (body) => body): string {
   return JSON.stringify(change(JSON.parse(writeHead(held.holder)) as Body));
 }

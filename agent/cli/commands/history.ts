@@ -1,4 +1,5 @@
-// `history`: the commits, newest first. What does not verify is not listed: the command ends instead.
+// `history`: the commits, newest first. What does not verify is not listed: the command ends
+// instead.
 
 import { EXIT, type Outcome } from '../exit.ts';
 import { projectAt, readPin } from '../project.ts';

@@ -1,5 +1,5 @@
-// `validate`: the configuration and nothing else, offline. It works without a project too, so that a
-// pipeline can check a pull request where no trust document lies.
+// `validate`: the configuration and nothing else, offline. It works without a project too, so that
+// a pipeline can check a pull request where no trust document lies.
 
 import { readConfig } from '../config.ts';
 import { CliError, EXIT, type Outcome } from '../exit.ts';

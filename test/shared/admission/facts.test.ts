@@ -2,7 +2,9 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { clientNetwork, factsSchema, normalisePath } from '../../../shared/admission/facts.ts';
+import { clientNetwork } from '../../../shared/admission/client-network.ts';
+import { factsSchema } from '../../../shared/admission/facts.ts';
+import { normalisePath } from '../../../shared/admission/path.ts';
 import { PATH_BYTES_MAX } from '../../../shared/limits.ts';
 import { SEED } from '../forge.ts';
 

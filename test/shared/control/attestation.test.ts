@@ -269,3 +269,9 @@ test.each<readonly [string, Record<string, unknown>]>([
   expect(attestationSchema.safeParse(wire).success).toBe(true);
   expect(attestationSchema.safeParse({ ...wire, ...changes }).success).toBe(false);
 });
+
+test('a load is a share, from nothing to all', async () => {
+  const wire = JSON.parse(canonical((await say(WORD)).value)) as object;
+  const load = { eu1: 0, us1: 1, ap1: 0.5 };
+  expect(attestationSchema.safeParse({ ...wire, load }).success).toBe(true);
+});

@@ -24,11 +24,11 @@ const SITES: readonly Row[] = [
   ['a site that trust does not name', [put('global/sites/ap1', EU1(3))], 'site'],
   ['a witness that trust does not name', [put('global/sites/w2', { region: false })], 'site'],
   ['a witness becomes a region', [put('global/sites/w1', W1(3))], 'accepted'],
-  ['two regions with one slot', [put('global/sites/w1', W1(1))], 'reference'],
+  ['two regions with one slot', [put('global/sites/w1', W1(1))], 'placement'],
   [
     'two new regions with one slot',
     [put('global/sites/eu1', EU1(2)), put('global/sites/us1', US1(2))],
-    'placement reference',
+    'placement',
   ],
   ['a region changes its slot', [put('global/sites/us1', US1(3))], 'placement'],
   [

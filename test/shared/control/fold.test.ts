@@ -76,7 +76,10 @@ test('a host that was given up is nobody’s, and free', () => {
 test('a retired tenant leaves its hosts and its counts, and keeps its epoch (F1, I2)', () => {
   const held = worldOf(FIRST, [del('tenants/globex/tenant')]);
   expect(ownerOf(held, 'globex.example')).toBe('absent');
-  expect(held.holder.state.usage).toEqual({ scopes: { eu: { eu1: 1 } }, policies: { std: 1 } });
+  expect(held.holder.state.usage).toMatchObject({
+    scopes: { eu: { eu1: 1 } },
+    policies: { std: 1 },
+  });
   expect(entryFor(held, 'globex')).toEqual({
     placement: { home: 'us1', epoch: 2n, state: 'ACTIVE' },
   });

@@ -27,6 +27,7 @@ import {
   largestChange,
   SECOND,
   scopePut,
+  storeAhead,
   storeAt,
   trust,
   versionOf,
@@ -52,7 +53,7 @@ test('a head under a threshold of sites is active, as young as their word', asyn
   expect(mirror.active).toEqual(held.holder.active);
   expect(mirror.active?.manifest).toEqual(held.holder.state.manifest);
   expect(mirror.freshAtMs).toBe(NOW);
-  expect(mirror.chain).toEqual(held.holder.chain);
+  expect(mirror.chain.at(-1)).toEqual(held.holder.chain.at(-1));
 });
 
 test('adopted twice it is taken once', async () => {
@@ -79,7 +80,7 @@ test('newer commits that no threshold attests are held, not active', async () =>
   await commit(held, scopePut('later'));
   await attested(held, ['eu1'], NOW + 1_000);
   const mirror = await adopted(empty, writeHead(held.holder), NOW + 1_000);
-  expect([mirror.chain.length, versionOf(mirror)]).toEqual([3, 2]);
+  expect([mirror.chain.at(-1)?.version, versionOf(mirror)]).toEqual([3n, 2]);
 });
 
 test('attestations that do not hold are counted, and the others are taken', async () => {
@@ -162,7 +163,7 @@ test.each<readonly [string, (body: Body) => unknown, string]>([
   ],
   ['in reverse', ({ commits, ...body }) => ({ ...body, commits: commits.toReversed() }), 'gap'],
 ])('a head %s is refused, and nothing of it is taken', async (_name, change, code) => {
-  const held = await attested(await storeAt(3));
+  const held = await storeAhead(1, 3);
   expect(codeOf(await adopt(empty, headOf(held, change)))).toBe(code);
   const mirror = await adopted(empty, writeHead((await attested(await storeAt(1))).holder));
   const outcome = await adopt(mirror, headOf(held, change));
@@ -268,7 +269,7 @@ test('commits that do not follow the active one are refused', async () => {
 test('commits that follow the active one need not carry it', async () => {
   const mirror = await adopted(empty, writeHead((await attested(await storeAt(2))).holder));
   const next = headOf(await attested(await storeAt(3), SITES, NOW + 1_000), (body) => {
-    return { ...body, commits: body.commits.slice(2) };
+    return { ...body, commits: body.commits.slice(-1) };
   });
   const after = await adopted(mirror, next, NOW + 1_000);
   expect([versionOf(after), after.chain.length]).toEqual([3, 2]);
@@ -300,7 +301,6 @@ test('a mirror may jump over versions that it never held', async () => {
   const held = await attested(await storeAt(HEAD_COMMITS_MAX + 4), SITES, NOW + 1_000);
   const after = await adopted(mirror, writeHead(held.holder), NOW + 1_000);
   expect(versionOf(after)).toBe(HEAD_COMMITS_MAX + 4);
-  expect(after.chain.length).toBe(HEAD_COMMITS_MAX);
 });
 
 test('a head carries 16 commits and not one more', async () => {

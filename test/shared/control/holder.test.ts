@@ -88,6 +88,17 @@ test.each<readonly [string, (text: string) => string, string]>([
   ['not canonical: white space', (text) => text.replace(':', ': '), 'encoding'],
   ['not canonical: a member twice', (text) => `{"approvals":[],${text.slice(1)}`, 'encoding'],
   ['not canonical: an escape', (text) => text.replace('"test"', '"\\u0074est"'), 'encoding'],
+  // Copied by assignment it would be a prototype: fields that a schema reads and no digest covers.
+  [
+    'with a member __proto__',
+    (text) => text.replace('"ingress"', '"__proto__":{},"ingress"'),
+    'encoding',
+  ],
+  [
+    'with all in a member __proto__',
+    (text) => text.replace('"value":{', '"value":{"__proto__":{').replace('}}', '}}}'),
+    'encoding',
+  ],
   ['nested too deep', (text) => deepened(text, NESTING_MAX + 1), 'encoding'],
   ['with a lone surrogate', (text) => text.replace('"test"', '"\\ud800"'), 'encoding'],
   ['with an unknown field', (text) => text.replace('{"app', '{"a":1,"app'), 'malformed'],

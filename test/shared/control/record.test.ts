@@ -91,6 +91,7 @@ const HOST = {
     'acme.example',
     '*.acme.example',
     'a.b',
+    'ab.cd',
     'xn--bcher-kva.example',
     '1.2.3.example',
     `${label63}.example`,
@@ -301,8 +302,8 @@ test.each(PRIORITY.refused)('priority %j is refused', (priority) => {
 
 /** 64-bit numbers are decimal strings (C8). */
 const EPOCH = {
-  taken: ['0', '1', '9'.repeat(19)],
-  refused: ['1'.repeat(20), '01', '-1', '+1', '1.0', '', 1],
+  taken: ['0', '1', '9223372036854775807'],
+  refused: ['9223372036854775808', '1'.repeat(20), '01', '-1', '+1', '1.0', '', 1],
 };
 
 test.each(EPOCH.taken)('epoch %j is taken', (epoch) => {

@@ -4,13 +4,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { canonical } from '../../../shared/canonical.ts';
-import type { TenantEntry } from '../../../shared/control/record.ts';
+import { EMPTY_GLOBAL, type Global, type TenantEntry } from '../../../shared/control/record.ts';
 import {
   EMPTY_USAGE,
   homesOf,
   recount,
   type Usage,
   usageSchema,
+  withSlots,
 } from '../../../shared/control/usage.ts';
 import { SEED } from '../forge.ts';
 
@@ -31,7 +32,11 @@ test('tenants are counted by scope and home, and by policy', () => {
     EMPTY_USAGE,
     edits.map((after) => ({ before: null, after })),
   );
-  expect(usage).toEqual({ scopes: { eu: { eu1: 2, eu2: 1 } }, policies: { std: 2, lax: 1 } });
+  expect(usage).toEqual({
+    scopes: { eu: { eu1: 2, eu2: 1 } },
+    policies: { std: 2, lax: 1 },
+    slots: {},
+  });
   expect(homesOf(usage, 'eu')).toEqual({ eu1: 2, eu2: 1 });
   expect(homesOf(usage, 'us')).toEqual({});
 });
@@ -91,15 +96,39 @@ function counted(all: readonly TenantEntry[]): unknown {
     scopes[tenant.scope] = homes;
     policies[tenant.policy] = (policies[tenant.policy] ?? 0) + 1;
   }
-  return { scopes, policies };
+  return { scopes, policies, slots: {} };
 }
 
+function globalOf(slots: Readonly<Record<string, number | null>>): Global {
+  const sites = Object.entries(slots).map(([id, slot]) => {
+    if (slot === null) return [id, { region: false }] as const;
+    const gateway = `https://gw.${id}.example`;
+    const at: [number, number] = [0, 0];
+    return [id, { region: true, slot, at, gateway, capacity: 1, zones: ['a'] }] as const;
+  });
+  return { ...EMPTY_GLOBAL, sites: Object.fromEntries(sites) };
+}
+
+test('a slot stays with the site that had it first, whatever becomes of the site (F1)', () => {
+  const steps = [{ eu1: 1, us1: 2 }, { eu1: 1, us1: null }, {}, { ap1: 2, us1: 3 }];
+  const slots: unknown[] = [];
+  let usage: Usage = EMPTY_USAGE;
+  for (const step of steps) {
+    usage = withSlots(usage, globalOf(step));
+    slots.push(usage.slots);
+  }
+  expect(slots.slice(0, 3)).toEqual(Array.from({ length: 3 }, () => ({ 1: 'eu1', 2: 'us1' })));
+  expect(slots[3]).toEqual({ 1: 'eu1', 2: 'us1', 3: 'us1' });
+});
+
 test.each([
-  { scopes: { eu: { eu1: 0 } }, policies: {} },
-  { scopes: { eu: { eu1: -1 } }, policies: {} },
-  { scopes: {}, policies: { std: 0.5 } },
-  { scopes: {}, policies: {}, later: {} },
-  { scopes: {} },
+  { scopes: { eu: { eu1: 0 } }, policies: {}, slots: {} },
+  { scopes: { eu: { eu1: -1 } }, policies: {}, slots: {} },
+  { scopes: {}, policies: { std: 0.5 }, slots: {} },
+  { scopes: {}, policies: {}, slots: { 0: 'eu1' } },
+  { scopes: {}, policies: {}, slots: { 1: 1 } },
+  { scopes: {}, policies: {}, slots: {}, later: {} },
+  { scopes: {}, slots: {} },
 ])('usage %j is refused', (usage) => {
   expect(usageSchema.safeParse(usage).success).toBe(false);
 });

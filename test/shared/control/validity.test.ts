@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { canonical } from '../../../shared/canonical.ts';
 import { type Envelope, envelopeKind, type Operation } from '../../../shared/control/envelope.ts';
+import { emptyHolder } from '../../../shared/control/holder.ts';
 import { signJws } from '../../../shared/control/jws.ts';
 import { entriesOf, type MapNode } from '../../../shared/control/merkle-map.ts';
 import { readEntry } from '../../../shared/control/state.ts';
@@ -230,9 +231,11 @@ test('law: pieces stored and not retired are exactly those that the state uses',
   const property = fc.asyncProperty(fc.array(wishes, { maxLength: 6 }), async (commits) => {
     const held = newHolder(trust);
     const pieces = new Map<Digest, string>();
-    for (const node of held.nodes.keys()) pieces.set(node, '');
-    const { manifest } = held.holder.state;
-    pieces.set(manifest.global, '').set(manifest.usage, '');
+    for (const [digest, text] of emptyHolder(trust, crypto).writes.pieces) {
+      expect(digestOf(JSON.parse(text), crypto)).toBe(digest);
+      pieces.set(digest, text);
+    }
+    expect([...pieces.keys()].toSorted()).toEqual(usedBy(held).toSorted());
     let twin: Twin = new Map();
     for (const operations of [EMPTY_WORLD, ...commits.map((one) => planned(one))]) {
       const plan = drafted(held, operations);

@@ -1,0 +1,155 @@
+// What tests of the command line share: projects in folders of their own, changes to them by the
+// functions that the commands call, and the command line itself as a process.
+
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { stringify } from 'yaml';
+import { applyPlan, type Landed } from '../../agent/cli/apply.ts';
+import { type Config, type ConfigInput, configSchema } from '../../agent/cli/config-schema.ts';
+import { CliError } from '../../agent/cli/exit.ts';
+import { initProject, type Project } from '../../agent/cli/init.ts';
+import { makePlan, type Plan, type Planned } from '../../agent/cli/plan.ts';
+import { readSigner } from '../../agent/cli/project.ts';
+import { readState } from '../../agent/cli/state.ts';
+import type { Signer } from '../../shared/crypto.ts';
+
+const MAIN = join(import.meta.dirname, '..', '..', 'agent', 'cli', 'main.ts');
+
+/** Two regions, a witness, two tenants; every test starts from it. */
+export const BASE = {
+  cluster: 'demo',
+  sites: {
+    eu1: { slot: 1, at: [50.11, 8.68], gateway: 'https://gw.eu1.example', zones: ['b', 'a'] },
+    us1: { slot: 2, at: [39.04, -77.49], gateway: 'https://gw.us1.example' },
+    w1: { region: false },
+  },
+  threshold: 2,
+  scopes: {
+    eu: { regions: ['eu1'], ingress: 'any' },
+    atlantic: { regions: ['us1', 'eu1'], ingress: { countries: ['FR', 'DE'] } },
+  },
+  policies: { std: { replicaReads: true, sessionPaths: ['/cart'] } },
+  tenants: {
+    acme: { hosts: ['acme.example', '*.acme.example'], scope: 'eu', home: 'eu1', policy: 'std' },
+    globex: { hosts: ['globex.example'], scope: 'atlantic', home: 'us1', policy: 'std' },
+  },
+} satisfies ConfigInput;
+
+export type Edit = (config: Config) => void;
+
+/** `BASE` after an edit, with every default written out. */
+export function configOf(edit: Edit = () => {}): Config {
+  const config = configSchema.parse(structuredClone(BASE));
+  edit(config);
+  return configSchema.parse(config);
+}
+
+/** A new folder that goes when the test is over. */
+export async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'portolan-cli-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export async function newProject(config: Config = configOf()): Promise<Project> {
+  return initProject(join(await newFolder(), 'demo'), config);
+}
+
+/** Another folder with the same files, for a second operator. */
+export async function copyOf({ paths }: Project): Promise<string> {
+  const folder = await newFolder();
+  await cp(paths.folder, folder, { recursive: true });
+  return folder;
+}
+
+export async function planned(
+  { paths, trust }: Project,
+  edit?: Edit,
+  prune = false,
+): Promise<Planned> {
+  return makePlan(await readState(paths, trust), configOf(edit), prune);
+}
+
+/** Throws where the plan is refused. */
+export async function planOf(project: Project, edit?: Edit, prune = false): Promise<Plan> {
+  const outcome = await planned(project, edit, prune);
+  if (outcome.kind === 'planned') return outcome.plan;
+  throw new Error(`${outcome.refusal.code}: ${outcome.refusal.detail}`);
+}
+
+export async function land(project: Project, plan: Plan, by?: Signer): Promise<readonly Landed[]> {
+  const signer = by ?? (await readSigner(project.keys.operator));
+  return applyPlan(project.paths, plan, { signer, reason: 'test', opId: randomUUID });
+}
+
+/** Plans and applies. */
+export async function commit(project: Project, edit?: Edit): Promise<readonly Landed[]> {
+  return land(project, await planOf(project, edit));
+}
+
+export async function writeConfig({ paths }: Project, edit?: Edit): Promise<void> {
+  await writeFile(paths.config, stringify(configOf(edit)));
+}
+
+/** Path of a commit's file. */
+export function commitPath({ paths }: Project, version: number): string {
+  return join(paths.control, 'commits', `${String(version).padStart(16, '0')}.json`);
+}
+
+/** How a promise was rejected: `code exit`, and the error. */
+export async function failureOf(work: Promise<unknown>): Promise<CliError> {
+  const outcome = await work.then(
+    () => null,
+    (error: unknown) => error,
+  );
+  if (outcome instanceof CliError) return outcome;
+  throw new Error(`not refused: ${String(outcome)}`);
+}
+
+export interface Finished {
+  readonly exit: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Surroundings {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Standard input; `open` is a pipe that nobody writes to and nobody closes. */
+  readonly stdin?: string | 'open';
+}
+
+const DEADLINE_MS = 20_000;
+
+/** Runs `portolan` as a person or a script would. */
+export function portolan(args: readonly string[], around: Surroundings = {}): Promise<Finished> {
+  const { cwd = tmpdir(), env = {}, stdin = '' } = around;
+  const { FORCE_COLOR: _, ...inherited } = process.env;
+  const child = spawn(process.execPath, [MAIN, ...args], { cwd, env: { ...inherited, ...env } });
+  const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  if (stdin !== 'open') child.stdin.end(stdin);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (exit) => {
+      clearTimeout(deadline);
+      resolve({ exit, stdout, stderr });
+    });
+  });
+}
+
+/** The one object on stdout. */
+export function objectOf({ stdout }: Finished): unknown {
+  return JSON.parse(stdout);
+}

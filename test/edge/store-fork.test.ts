@@ -1,0 +1,147 @@
+// A fork: a commit that an operator signed and nobody decided, brought to a store by one agent. It
+// must not become active, and must not keep the decided one out (C9, C10, I16).
+
+import { describe, expect, test } from 'vitest';
+import { tenantPuts, testTrust } from '../shared/kit.ts';
+import { dump, HeldStore, inNewObject } from './held-store.ts';
+import { change, NOW, Origin } from './origin.ts';
+
+const trust = await testTrust();
+const two = await Origin.start(trust, change(1));
+
+/** What was decided after version 2, and what was not. */
+async function histories(decided: number, undecided: number) {
+  const [right, fork] = [two.fork(), two.fork()];
+  for (let n = 0; n < decided; n++) await right.commit(change(10 + n));
+  for (let n = 0; n < undecided; n++) await fork.commit(change(20 + n));
+  return { right, fork };
+}
+
+function withStore(work: (held: HeldStore, storage: DurableObjectStorage) => Promise<void>) {
+  return inNewObject(async (storage) => work(await HeldStore.open(storage, trust), storage));
+}
+
+/** Whatever it takes, the store comes to `right` with what agents send again and again. */
+async function comesTo(held: HeldStore, right: Origin): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) {
+    held.nowMs += 2_000;
+    const { head } = await held.take({});
+    const from = Number(head?.version ?? 0n);
+    const attestations = await right.words(held.nowMs);
+    await held.take({ commits: right.commits.slice(from), attestations });
+  }
+  const { head, floor } = await held.take({});
+  expect([head?.version, floor?.version]).toEqual([right.version, right.version]);
+  const { manifest } = right.held.holder.state;
+  for (const digest of [manifest.global, manifest.usage, manifest.hosts, manifest.tenants]) {
+    expect(held.running.piece(digest)).toBe(right.pieces.get(digest));
+  }
+}
+
+test("one site's word for another commit leaves everything as it is (I16)", () =>
+  withStore(async (held, storage) => {
+    const { right, fork } = await histories(1, 1);
+    await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
+    const before = dump(storage);
+    await held.take({ attestations: await right.words(NOW + 1_000, ['w1']) });
+    expect(dump(storage)).toEqual(before);
+    expect(held.alarms()).toEqual([]);
+  }));
+
+describe('a fork is left when a threshold attests another', () => {
+  test.each([
+    ['of one commit, at its version', 1, 1],
+    ['of two commits, at the first', 1, 2],
+    ['of two commits, at the second', 2, 2],
+    ['of three commits, at the second', 2, 3],
+  ])('%s', (_, decided, undecided) =>
+    withStore(async (held) => {
+      const { right, fork } = await histories(decided, undecided);
+      await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
+      held.nowMs = NOW + 1_000;
+      const { head, floor } = await held.take({ attestations: await right.words(held.nowMs) });
+      expect([head?.version, floor?.version]).toEqual([2n, 2n]);
+      expect(held.lines).toMatchObject([{ alarm: 'equivocation', action: 'rewind' }]);
+      await comesTo(held, right);
+    }),
+  );
+
+  // Agents attest what is newest: two commits that they read at once are attested as one.
+  test.each([
+    ['by one version', 2, 1],
+    ['by three versions', 4, 1],
+    ['by one version, the fork being longer', 3, 2],
+  ])('also when the threshold is beyond it %s', (_, decided, undecided) =>
+    withStore(async (held) => {
+      const { right, fork } = await histories(decided, undecided);
+      await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
+      await comesTo(held, right);
+    }),
+  );
+
+  test('before anything was active, by starting again', () =>
+    withStore(async (held) => {
+      const { right, fork } = await histories(1, 1);
+      await held.take({ commits: fork.commits });
+      await held.take({ attestations: await right.words(NOW) });
+      expect(held.lines).toMatchObject([{ alarm: 'equivocation', action: 'start again' }]);
+      await comesTo(held, right);
+    }));
+
+  test('from the first commit on', () =>
+    withStore(async (held) => {
+      const right = await Origin.start(trust);
+      const fork = await Origin.start(trust, change(5));
+      const first = fork.fork();
+      await first.commit(tenantPuts('new', { hosts: ['n.example'], scope: 'eu', home: 'eu1' }));
+      await held.take({ commits: first.commits });
+      await held.take({ attestations: await right.words(NOW, ['eu1', 'us1', 'w1']) });
+      await comesTo(held, right);
+    }));
+
+  test('after a restart, when the store does not remember what was active (E5)', () =>
+    withStore(async (held) => {
+      const { right, fork } = await histories(1, 1);
+      await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
+      await held.open();
+      held.nowMs = NOW + 1_000;
+      const { floor } = await held.take({ attestations: await right.words(held.nowMs) });
+      expect(floor?.version).toBe(2n);
+      expect(held.lines).toMatchObject([{ alarm: 'equivocation' }]);
+      await comesTo(held, right);
+    }));
+});
+
+test('a fork that was left leaves nothing behind that a restart stumbles over', () =>
+  withStore(async (held, storage) => {
+    const { right, fork } = await histories(1, 2);
+    await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
+    await held.take({ attestations: await right.words(NOW + 1_000) });
+    await held.open();
+    expect(dump(storage).commits).toHaveLength(2);
+    await comesTo(held, right);
+    expect(held.alarms()).toEqual(['equivocation']);
+  }));
+
+test('what two sites of three attest is no fork because the third attests another', () =>
+  withStore(async (held) => {
+    const { right, fork } = await histories(1, 1);
+    await held.take({ commits: right.commits, attestations: await right.words(NOW) });
+    const { floor, refused } = await held.take({
+      commits: fork.commits.slice(2),
+      attestations: await fork.words(NOW + 1_000, ['w1']),
+    });
+    expect([floor?.version, refused]).toEqual([3n, ['equivocation']]);
+  }));
+
+// Attack (C10): a stolen site names both, to be counted for each.
+test('a site that names two commits for one version counts for neither', () =>
+  withStore(async (held) => {
+    const { right, fork } = await histories(1, 1);
+    await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
+    await held.take({ attestations: await fork.words(NOW + 1_000, ['w1']) });
+    await held.take({ attestations: await right.words(NOW + 2_000, ['w1', 'eu1']) });
+    expect(held.lines).toEqual([]);
+    const { head } = await held.take({ attestations: await right.words(NOW + 3_000, ['us1']) });
+    expect(head?.version).toBe(2n);
+  }));
