@@ -45,7 +45,10 @@ const edgeWorker: PluginOptions = {
 async function gateway(request: Request): Promise<Response> {
   const { hostname, pathname } = new URL(request.url);
   if (!/^gw\.(eu1|us1)\.example$/.test(hostname)) return bareWorker.outboundService(request);
-  const headers = new Headers({ 'cloudflare-cdn-cache-control': 'no-store', 'x-gateway': hostname });
+  const headers = new Headers({
+    'cloudflare-cdn-cache-control': 'no-store',
+    'x-gateway': hostname,
+  });
   headers.append('set-cookie', 'a=1; Path=/');
   headers.append('set-cookie', 'b=2; Path=/');
   if (pathname === '/answer/redirect') {

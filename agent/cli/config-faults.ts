@@ -65,6 +65,8 @@ function inWords(issue: z.core.$ZodIssue, base: Path, value: unknown): readonly 
       const meant = others.length === 0 ? '' : hint(String(here), values);
       return [{ path, part: 'value', message: `expected ${one}${meant}` }];
     }
+    case 'custom':
+      return [{ path, part: 'value', message: `not valid: ${issue.message}` }];
     case 'invalid_format':
       return [{ path, part: 'value', message: `expected ${issue.message}` }];
     default:

@@ -3,8 +3,8 @@
 
 import { clientNetwork } from '../../shared/admission/client-network.ts';
 import { type Facts, factsSchema } from '../../shared/admission/facts.ts';
-import { normalisePath } from '../../shared/admission/path.ts';
 import type { OperationClass } from '../../shared/admission/operation.ts';
+import { normalisePath } from '../../shared/admission/path.ts';
 import { lookUpId } from '../../shared/admission/tenant.ts';
 import { assert } from '../../shared/assert.ts';
 import { entriesOf } from '../../shared/control/merkle-map.ts';

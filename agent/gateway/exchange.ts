@@ -228,7 +228,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#settled = true;
     clearTimeout(this.#silence);
     clearTimeout(this.#deadline);
-    if (false) this.#controller?.abort(new Error(outcome.kind));
+    if (outcome.kind !== 'answered') this.#controller?.abort(new Error(outcome.kind));
     this.#body?.destroy();
     this.#resolve(outcome);
   }

@@ -77,7 +77,7 @@ describe('a fault is shown where it was written', () => {
       withLines({ 9: '', 10: '' }),
       [
         'c.yaml:1:1: policies: is missing',
-        'c.yaml:12:66: tenants.acme.policy: there is no policy std',
+        'c.yaml:12:63: tenants.acme.policy: there is no policy std',
       ],
     ],
     [
@@ -111,6 +111,17 @@ describe('a fault is shown where it was written', () => {
       'an empty record',
       withLines({ 10: '  std:' }),
       ['c.yaml:10:7: policies.std: expected a map, found nothing'],
+    ],
+    [
+      'a gateway with a path, a host named twice',
+      withLines({
+        4: '  us1: {slot: 2, at: [39.04, -77.49], gateway: "https://gw.us1.example/x"}',
+        12: '  acme: {hosts: [a.example, a.example], scope: eu, home: eu1, policy: std}',
+      }),
+      [
+        'c.yaml:4:48: sites.us1.gateway: not valid: https://host[:port], no path',
+        'c.yaml:12:17: tenants.acme.hosts: not valid: named twice',
+      ],
     ],
     [
       'an unknown store',
@@ -305,7 +316,7 @@ describe('a folder', () => {
     });
     const { lines } = await failureOf(readConfig(folder, null));
     expect(lines.map((line) => line.replaceAll(`${folder}/`, ''))).toEqual([
-      'b.yaml:2:47: tenants.b.home: there is no region eu2; did you mean "eu1"?',
+      'b.yaml:2:44: tenants.b.home: there is no region eu2; did you mean "eu1"?',
     ]);
   });
 

@@ -3,7 +3,7 @@
 
 import type { CachePort, EdgePorts, StorePort } from '../../edge/env.ts';
 import { crypto } from '../shared/kit.ts';
-import { NOW, type Origin } from './origin.ts';
+import { NOW } from './origin.ts';
 
 interface Timer {
   readonly atMs: number;
@@ -57,6 +57,11 @@ export class FakeCache implements CachePort {
   }
 }
 
+/** Texts by digest, as an origin or a forest holds them. */
+export interface Pieces {
+  readonly pieces: ReadonlyMap<string, string>;
+}
+
 export class FakeStore implements StorePort {
   readonly id: string;
   /** `head`, `ingest`, or a piece's digest, in the order of the calls. */
@@ -68,7 +73,7 @@ export class FakeStore implements StorePort {
   /** What it answers to a delta. */
   answer: string;
 
-  constructor(id: string, { pieces }: Pick<Origin, 'pieces'>, headText = '') {
+  constructor(id: string, { pieces }: Pieces, headText = '') {
     this.id = id;
     this.pieces = pieces;
     this.headText = headText;

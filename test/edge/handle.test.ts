@@ -31,7 +31,10 @@ interface Edge {
   readonly view: View;
   readonly ports: FakePorts;
   readonly stores: readonly FakeStore[];
-  readonly ask: (path?: string, init?: RequestInit<IncomingRequestCfProperties>) => Promise<Response>;
+  readonly ask: (
+    path?: string,
+    init?: RequestInit<IncomingRequestCfProperties>,
+  ) => Promise<Response>;
 }
 
 /** An isolate in front of two stores; `warm`: it has served globex.example before. */
@@ -43,7 +46,8 @@ async function edge(warm: boolean, changes: Partial<EdgePorts> = {}): Promise<Ed
     view,
     ports,
     stores,
-    ask: (...request: Parameters<typeof ask>) => ports.clock.run(handle(ask(...request), view, ports)),
+    ask: (...request: Parameters<typeof ask>) =>
+      ports.clock.run(handle(ask(...request), view, ports)),
   };
   if (warm) {
     await ports.clock.run(refresh(view, ports));
@@ -234,7 +238,9 @@ describe('the call to a gateway', () => {
       host: 'acme.example',
     };
     await ask('/a', { headers });
-    const sent = [...(ports.sent[0]?.headers ?? [])].filter(([name]) => name !== 'cf-connecting-ip');
+    const sent = [...(ports.sent[0]?.headers ?? [])].filter(
+      ([name]) => name !== 'cf-connecting-ip',
+    );
     expect(sent.map(([name]) => name)).toEqual(['portolan-provenance', 'x-portolan']);
     expect(provenanceOf(ports.sent[0])).toMatchObject({ host: 'globex.example' });
   });

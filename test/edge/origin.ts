@@ -40,11 +40,16 @@ export class Origin {
     this.held = held;
   }
 
-  /** After the kit's first commit and `more`. */
-  static async start(trust: Trust, ...more: readonly (readonly Operation[])[]): Promise<Origin> {
+  /** After these commits. */
+  static async of(trust: Trust, ...commits: readonly (readonly Operation[])[]): Promise<Origin> {
     const origin = new Origin(newHolder(trust));
-    for (const operations of [FIRST, ...more]) await origin.commit(operations);
+    for (const operations of commits) await origin.commit(operations);
     return origin;
+  }
+
+  /** After the kit's first commit and `more`. */
+  static start(trust: Trust, ...more: readonly (readonly Operation[])[]): Promise<Origin> {
+    return Origin.of(trust, FIRST, ...more);
   }
 
   get commits(): readonly Jws[] {

@@ -6,12 +6,7 @@ import { storesNear } from '../../edge/control/stores.ts';
 import { View } from '../../edge/control/view.ts';
 import type { EdgeEnv } from '../../edge/env.ts';
 import { canonical } from '../../shared/canonical.ts';
-import {
-  HEAD_CACHE_S,
-  NODE_CACHE_S,
-  SOFT_AGE_MS,
-  STORE_TIMEOUT_MS,
-} from '../../shared/limits.ts';
+import { HEAD_CACHE_S, NODE_CACHE_S, SOFT_AGE_MS, STORE_TIMEOUT_MS } from '../../shared/limits.ts';
 import { crypto, put, testTrust } from '../shared/kit.ts';
 import { FakeStore, fakePorts } from './fake-ports.ts';
 import { change, NOW, Origin } from './origin.ts';
@@ -225,7 +220,10 @@ describe('a store that fails', () => {
     const view = new View(trust, crypto);
     await ports.clock.run(refresh(view, ports));
     expect(versionOf(view)).toBe(3n);
-    expect(callsOf(all).filter((call) => call.endsWith('head'))).toEqual(['weur head', 'enam head']);
+    expect(callsOf(all).filter((call) => call.endsWith('head'))).toEqual([
+      'weur head',
+      'enam head',
+    ]);
     expect(ports.clock.nowMs - NOW).toBeLessThanOrEqual(2 * STORE_TIMEOUT_MS);
   });
 

@@ -8,7 +8,10 @@ import { inNewObject } from './held-store.ts';
 
 /** Rows and a way to add the next version, which puts and retires pieces by name. */
 function withRows(
-  work: (rows: Rows, next: (puts?: readonly string[], retired?: readonly string[]) => bigint) => void,
+  work: (
+    rows: Rows,
+    next: (puts?: readonly string[], retired?: readonly string[]) => bigint,
+  ) => void,
 ): Promise<void> {
   return inNewObject(async (storage) => {
     const rows = new Rows(storage);

@@ -55,7 +55,11 @@ describe.each(CASES)('a delta of $name', ({ first, carried }) => {
 
   /** Fails each of its statements in turn, on rows that hold `first`. */
   function atEach(
-    work: (n: number, opened: Awaited<ReturnType<typeof open>>, storage: DurableObjectStorage) => Promise<void>,
+    work: (
+      n: number,
+      opened: Awaited<ReturnType<typeof open>>,
+      storage: DurableObjectStorage,
+    ) => Promise<void>,
   ) {
     return inNewObject(async (storage) => {
       const [before, delta] = await texts;

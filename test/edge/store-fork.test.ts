@@ -2,7 +2,7 @@
 // must not become active, and must not keep the decided one out (C9, C10, I16).
 
 import { describe, expect, test } from 'vitest';
-import { tenantPuts, testTrust } from '../shared/kit.ts';
+import { FIRST, testTrust } from '../shared/kit.ts';
 import { dump, HeldStore, inNewObject } from './held-store.ts';
 import { change, NOW, Origin } from './origin.ts';
 
@@ -91,11 +91,9 @@ describe('a fork is left when a threshold attests another', () => {
   test('from the first commit on', () =>
     withStore(async (held) => {
       const right = await Origin.start(trust);
-      const fork = await Origin.start(trust, change(5));
-      const first = fork.fork();
-      await first.commit(tenantPuts('new', { hosts: ['n.example'], scope: 'eu', home: 'eu1' }));
-      await held.take({ commits: first.commits });
-      await held.take({ attestations: await right.words(NOW, ['eu1', 'us1', 'w1']) });
+      const fork = await Origin.of(trust, [...FIRST, ...change(5)], change(6));
+      await held.take({ commits: fork.commits });
+      await held.take({ attestations: await right.words(NOW) });
       await comesTo(held, right);
     }));
 

@@ -7,11 +7,7 @@ import { utf8 } from '../../shared/canonical.ts';
 import type { StoreAnswer } from '../../shared/control/answer.ts';
 import { compareVersions } from '../../shared/control/chain.ts';
 import { digestBytes } from '../../shared/digest.ts';
-import {
-  COMMITS_PER_DELTA_MAX,
-  DELTA_BYTES_MAX,
-  HEAD_COMMITS_MAX,
-} from '../../shared/limits.ts';
+import { COMMITS_PER_DELTA_MAX, DELTA_BYTES_MAX, HEAD_COMMITS_MAX } from '../../shared/limits.ts';
 import { withBrokenSignature } from '../shared/forge.ts';
 import { crypto, keyNamed, put, signCommit, testTrust } from '../shared/kit.ts';
 import { dump, HeldStore, inNewObject } from './held-store.ts';
@@ -89,7 +85,9 @@ describe('what it takes', () => {
 
   test('by deltas that cross is taken once', () =>
     withStore(async (held) => {
-      const texts = [commits, commits.slice(0, 2), commits].map((some) => sealed({ commits: some }));
+      const texts = [commits, commits.slice(0, 2), commits].map((some) =>
+        sealed({ commits: some }),
+      );
       const sent = (await Promise.all(texts)).map((text) => held.running.ingest(text));
       expect((await Promise.all(sent)).at(-1)).toMatchObject({ refused: [] });
       expect(brief(await held.take({}))).toBe('5/-');
@@ -129,7 +127,10 @@ describe('what it refuses', () => {
   ])('%s: %s', async (_, code, forged) => {
     const bad = await forged();
     await withStore(async (held, storage) => {
-      await held.take({ commits: commits.slice(0, 3), attestations: await (await held3).words(NOW) });
+      await held.take({
+        commits: commits.slice(0, 3),
+        attestations: await (await held3).words(NOW),
+      });
       const ask = () => held.take({ commits: bad });
       expect(await unchanged(held, storage, ask)).toBe(`3/3 ${code}`);
       expect(held.alarms()).toEqual([code]);
@@ -161,7 +162,11 @@ describe('what it refuses', () => {
 
   test.each([
     ['nonsense', 'malformed', async () => 'nonsense'],
-    ['a stranger', 'sender', async () => (await sealed({ commits })).replace('"v":1', '"v":1,"a":1')],
+    [
+      'a stranger',
+      'sender',
+      async () => (await sealed({ commits })).replace('"v":1', '"v":1,"a":1'),
+    ],
     [
       'one commit too many',
       'malformed',
@@ -248,7 +253,10 @@ describe('the head that it hands out', () => {
     const before = grown.fork();
     for (let n = 1; n <= HEAD_COMMITS_MAX + 1; n++) await grown.commit(change(n));
     await withStore(async (held) => {
-      await held.take({ commits: grown.commits.slice(0, 1), attestations: await before.words(NOW) });
+      await held.take({
+        commits: grown.commits.slice(0, 1),
+        attestations: await before.words(NOW),
+      });
       const view = await coldView(held.running.head(), NOW);
       held.nowMs = NOW + 4_000;
       await held.take({

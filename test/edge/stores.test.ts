@@ -23,7 +23,10 @@ function fakeEnv(): { env: EdgeEnv; named: Named[] } {
   const namespace = (binding: string) => ({
     getByName(name: string, options: unknown) {
       named.push({ binding, name, options });
-      const echo = (method: string) => async (...values: unknown[]) => `${method} ${values.join()}`;
+      const echo =
+        (method: string) =>
+        async (...values: unknown[]) =>
+          `${method} ${values.join()}`;
       return { ingest: echo('ingest'), head: echo('head'), piece: echo('piece') };
     },
   });

@@ -235,7 +235,11 @@ describe('a look-up', () => {
 
 test('a refresh is marked once until its mark lapses (E3)', () => {
   const view = new View(trust, crypto);
-  expect([0, 1, REFRESH_MARK_MS - 1].map((ms) => view.mark(NOW + ms))).toEqual([true, false, false]);
+  expect([0, 1, REFRESH_MARK_MS - 1].map((ms) => view.mark(NOW + ms))).toEqual([
+    true,
+    false,
+    false,
+  ]);
   expect([0, 1].map((ms) => view.mark(NOW + REFRESH_MARK_MS + ms))).toEqual([true, false]);
 });
 

@@ -16,10 +16,14 @@ import type { Join } from '../../shared/control/join.ts';
 import { decodeJws, type Jws } from '../../shared/control/jws.ts';
 import type { Refusal } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
+import type { Digest } from '../../shared/digest.ts';
 import {
   agentKey,
   commit,
+  FIRST,
   newHolder,
+  put,
+  receive,
   SITES,
   type SiteName,
   type TestHolder,
@@ -96,6 +100,23 @@ export class Fleet {
     return fleet;
   }
 
+  /** All three stand on version 1, and it is active everywhere. */
+  static async afloat(): Promise<Fleet> {
+    const fleet = await Fleet.start();
+    await fleet.commit(FIRST);
+    await fleet.round(2);
+    for (const site of SITES) if (fleet.activeAt(site) !== 1n) throw new Error(`${site} is not`);
+    return fleet;
+  }
+
+  /** A second history on the same first commit, signed by the same operator. */
+  async rival(): Promise<TestHolder> {
+    const other = newHolder(trust);
+    await receive(other, this.author.commits[0]);
+    await commit(other, priorityOf(9));
+    return other;
+  }
+
   agent(site: SiteName): Agent {
     const life = this.#lives.get(site);
     if (life === undefined) throw new Error(`${site} was never started`);
@@ -131,8 +152,7 @@ export class Fleet {
   async commit(operations: readonly Operation[]): Promise<Jws> {
     await commit(this.author, operations);
     const { version } = this.author.holder.state.manifest;
-    const jws = this.author.commits.at(-1);
-    if (jws === undefined) throw new Error('a commit was made');
+    const { jws } = newestOf(this.author);
     await this.source.append(version, jws);
     return jws;
   }
@@ -167,9 +187,27 @@ export class Fleet {
     }
   }
 
+  activeAt(site: SiteName): bigint | null {
+    return this.agent(site).standing?.link.version ?? null;
+  }
+
+  headAt(site: SiteName): bigint {
+    return this.agent(site).holder.state.manifest.version;
+  }
+
+  /** Codes of the alarms that a site raised, whatever they were about. */
   alarms(site: SiteName): readonly string[] {
+    return this.#alarmsOf(site, () => true);
+  }
+
+  /** Those that were not about what a peer's delta carried. */
+  ownAlarms(site: SiteName): readonly string[] {
+    return this.#alarmsOf(site, (line) => line['from'] === undefined);
+  }
+
+  #alarmsOf(site: SiteName, counts: (line: Line) => boolean): readonly string[] {
     return this.logs.flatMap(({ site: of, line }) => {
-      return of === site && line.alarm !== undefined ? [line.alarm] : [];
+      return of === site && line.alarm !== undefined && counts(line) ? [line.alarm] : [];
     });
   }
 
@@ -213,6 +251,19 @@ export class Fleet {
       },
     };
   }
+}
+
+/** A small change of FIRST. */
+export function priorityOf(priority: number): readonly Operation[] {
+  const hosts = ['*.acme.example', 'acme.example'];
+  return [put('tenants/acme/tenant', { hosts, scope: 'eu', policy: 'std', priority })];
+}
+
+export function newestOf({ commits, holder }: TestHolder): { jws: Jws; digest: Digest } {
+  const jws = commits.at(-1);
+  const digest = holder.state.envelope;
+  if (jws === undefined || digest === null) throw new Error('there is no commit');
+  return { jws, digest };
 }
 
 export interface BeginOptions {

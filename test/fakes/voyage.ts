@@ -203,12 +203,7 @@ async function carry(fleet: Fleet, kind: 'deliver' | 'lose' | 'repeat', at: numb
   await settled();
 }
 
-async function crash(
-  fleet: Fleet,
-  log: Log,
-  site: SiteName,
-  mishap: Mishap | null,
-): Promise<void> {
+async function crash(fleet: Fleet, log: Log, site: SiteName, mishap: Mishap | null): Promise<void> {
   fleet.keeps[site].mishap = mishap;
   if (mishap !== null) {
     void fleet

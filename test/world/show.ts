@@ -1,10 +1,10 @@
 // The world as one sees it: traffic from thirteen cities, one line a region and one an edge
 // location, renewed every second on a terminal, printed now and then where there is none.
 
-import { setTimeout as delay } from 'node:timers/promises';
 import { type CityId, cities } from './cities.ts';
 import { EDGE_OF, EDGES, type EdgeId, REGIONS } from './demo.ts';
 import { send } from './traffic.ts';
+import { pause } from './wait.ts';
 import type { World } from './world.ts';
 
 const REQUEST_EVERY_MS = 100;
@@ -35,7 +35,10 @@ export async function show(world: World, ended: AbortSignal): Promise<number> {
     const lines = await describe(world, tallies);
     const up = terminal && drawn > 0 ? `\u001b[${drawn}A` : '';
     const clear = terminal ? CLEAR_LINE : '';
-    process.stdout.write(up + lines.map((line) => `${clear}${line}\n`).join(''));
+    const width = terminal ? process.stdout.columns - 1 : Number.POSITIVE_INFINITY;
+    // A line that wrapped would be two, and the cursor would not come back to the first.
+    const shown = lines.map((line) => `${clear}${line.slice(0, width)}\n`);
+    process.stdout.write(up + shown.join(''));
     drawn = lines.length;
     await pause(terminal ? TERMINAL_EVERY_MS : PLAIN_EVERY_MS, ended);
   }
@@ -129,12 +132,4 @@ async function sendOne(world: World, city: CityId, host: string, tally: Tally): 
     to = 'no answer';
   }
   tally.set(to, (tally.get(to) ?? 0) + 1);
-}
-
-async function pause(ms: number, ended: AbortSignal): Promise<void> {
-  try {
-    await delay(ms, undefined, { signal: ended });
-  } catch {
-    // Ended: there is nothing to wait for.
-  }
 }

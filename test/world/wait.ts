@@ -57,3 +57,15 @@ function stateOf(pid: number): string | undefined {
     return 'Z'; // it went between the two looks
   }
 }
+
+/** The pace of what goes on until it is ended (live lines, demonstration traffic); no test uses it. */
+export async function pause(ms: number, ended: AbortSignal): Promise<void> {
+  if (ended.aborted) return;
+  const over = Promise.withResolvers<void>();
+  const timer = setTimeout(over.resolve, ms);
+  const end = () => over.resolve();
+  ended.addEventListener('abort', end, { once: true });
+  await over.promise;
+  clearTimeout(timer);
+  ended.removeEventListener('abort', end);
+}

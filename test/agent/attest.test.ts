@@ -1,0 +1,286 @@
+// What an agent swears to (C10, H3): one digest a version for ever, kept on disk before it is said,
+// through crashes, clocks put back and histories that are longer than the chain in memory.
+
+import { describe, expect, test } from 'vitest';
+import { keptFault, planAttestation, type Situation } from '../../agent/control/attest.ts';
+import type { Kept } from '../../agent/ports.ts';
+import { emptyHolder } from '../../shared/control/holder.ts';
+import type { Digest } from '../../shared/digest.ts';
+import { CHAIN_LINKS_MAX } from '../../shared/limits.ts';
+import { Fleet, joinOf, newestOf, priorityOf, START_MS, settled } from '../fakes/fleet.ts';
+import type { Mishap } from '../fakes/memory-keep.ts';
+import { expectHonest } from '../fakes/voyage.ts';
+import { digestNamed } from '../shared/forge.ts';
+import { commit, crypto, FIRST, newHolder, testTrust } from '../shared/kit.ts';
+
+const HOUR_MS = 3_600_000;
+const NOW = START_MS;
+
+const trust = await testTrust();
+
+/** Versions 1 to 3. */
+const three = newHolder(trust);
+const digests: (Digest | null)[] = [null];
+for (const operations of [FIRST, priorityOf(2), priorityOf(3)]) {
+  await commit(three, operations);
+  digests.push(newestOf(three).digest);
+}
+
+/** One commit more than an agent holds in memory. */
+const LONG = CHAIN_LINKS_MAX + 1;
+const long = newHolder(trust);
+await commit(long, FIRST);
+for (let version = 2; version <= LONG; version++) await commit(long, priorityOf(version % 10));
+
+function situation(nowMs: number, changes: Partial<Situation> = {}): Situation {
+  const regions = { eu1: 'up', us1: 'down' } as const;
+  const base = { site: 'eu1', agent: 'eu1-1', nowMs, mode: 'live', term: 4n, regions } as const;
+  return { ...base, commitIndex: 9n, ...changes };
+}
+
+function kept(version: number, changes: Partial<Kept> = {}): Kept {
+  const envelope = digests[version] ?? null;
+  return { seq: 5n, generation: 1n, version: BigInt(version), envelope, ...changes };
+}
+
+describe('the plan', () => {
+  test('before the first commit there is nothing to attest', () => {
+    const { holder } = emptyHolder(trust, crypto);
+    expect(planAttestation(holder, kept(0), situation(NOW))).toBeNull();
+  });
+
+  test('what is kept is what is said, for 15 s', () => {
+    const plan = planAttestation(three.holder, kept(2), situation(NOW, { mode: 'frozen' }));
+    expect(plan).toEqual({
+      kind: 'attest',
+      kept: { seq: BigInt(NOW), generation: 1n, version: 3n, envelope: digests[3] },
+      attestation: {
+        kind: 'attestation',
+        cluster: 'demo',
+        site: 'eu1',
+        agent: 'eu1-1',
+        seq: BigInt(NOW),
+        issuedAt: NOW,
+        expiresAt: NOW + 15_000,
+        mode: 'frozen',
+        generation: 1n,
+        version: 3n,
+        envelope: digests[3],
+        commitIndex: 9n,
+        term: 4n,
+        observations: { regions: { eu1: 'up', us1: 'down' } },
+        load: {},
+      },
+    });
+  });
+
+  test.each<readonly [string, bigint, number, bigint]>([
+    ['the clock, where it is ahead', 5n, NOW, BigInt(NOW)],
+    ['the clock, where it is just ahead', BigInt(NOW) - 2n, NOW, BigInt(NOW)],
+    ['the next number, where the clock stands still', BigInt(NOW), NOW, BigInt(NOW) + 1n],
+    ['the next number, where the clock is put back', BigInt(NOW), NOW - 9_999, BigInt(NOW) + 1n],
+  ])('the number is %s (H3)', (_, seq, nowMs, expected) => {
+    const plan = planAttestation(three.holder, kept(3, { seq }), situation(nowMs));
+    expect(plan).toMatchObject({ kept: { seq: expected }, attestation: { seq: expected } });
+  });
+
+  test.each<readonly [string, Kept, string | null]>([
+    ['nothing', kept(0), null],
+    ['the head', kept(3), null],
+    ['an older version', kept(1), null],
+    ['a later version', kept(3, { version: 4n }), 'rollback'],
+    ['a later generation', kept(3, { generation: 2n }), 'rollback'],
+    ['another commit of the head', kept(3, { envelope: digestNamed('fork') }), 'equivocation'],
+    ['another commit before it', kept(1, { envelope: digestNamed('fork') }), 'equivocation'],
+    ['no commit where there is one', kept(1, { envelope: null }), 'equivocation'],
+  ])('over a history to version 3, one who swore to %s may go on: %#', (_, sworn, code) => {
+    expect(keptFault(three.holder, sworn)?.code ?? null).toBe(code);
+    const plan = planAttestation(three.holder, sworn, situation(NOW));
+    expect(plan?.kind).toBe(code === null ? 'attest' : 'refused');
+  });
+});
+
+describe('kept first, said then', () => {
+  test('nothing is sent, and nothing counted, before the keep has it', async () => {
+    const fleet = new Fleet();
+    await fleet.commit(FIRST);
+    const gate = Promise.withResolvers<void>();
+    const keep = fleet.keeps.eu1;
+    const slow = {
+      load: () => keep.load(),
+      save: (sworn: Kept) => gate.promise.then(() => keep.save(sworn)),
+    };
+    const agent = await fleet.begin('eu1', { ports: { keep: slow } });
+    const turn = agent.turn();
+    await settled();
+    expect([fleet.sent.length, agent.holder.book.latest.size]).toEqual([0, 0]);
+    gate.resolve();
+    await turn;
+    await settled();
+    const [word] = fleet.wordsOf('eu1');
+    const { seq, generation, version, envelope } = word ?? {};
+    expect(keep.kept).toEqual({ seq, generation, version, envelope });
+    expect(fleet.sent).toHaveLength(2);
+  });
+
+  // What the process leaves behind at each step; then the clock is put back, and the source holds
+  // another commit of the version that was, or was not, sworn to.
+  test.each<readonly [Mishap | 'dies-sent', boolean]>([
+    ['rejects', true],
+    ['dies-before', true],
+    ['dies-after', false],
+    ['rejects-after', false],
+    ['dies-sent', false],
+  ])('a save that %s leaves one digest a version and no number twice', async (mishap, free) => {
+    const fleet = await Fleet.afloat();
+    await fleet.commit(priorityOf(2));
+    if (mishap !== 'dies-sent') fleet.keeps.eu1.mishap = mishap;
+    void fleet
+      .agent('eu1')
+      .turn()
+      .catch(() => {});
+    await settled();
+    fleet.nowMs -= HOUR_MS;
+    const other = newestOf(await fleet.rival());
+    fleet.source.put(2n, other.jws);
+    await fleet.begin('eu1');
+    for (let i = 0; i < 3; i++) {
+      await fleet.turn('eu1');
+      fleet.nowMs += 2_000;
+    }
+    const words = fleet.wordsOf('eu1');
+    expectHonest(words);
+    // Free to swear to what is there now only where nothing was kept.
+    expect(words.some(({ envelope }) => envelope === other.digest)).toBe(free);
+    expect(fleet.ownAlarms('eu1').includes('equivocation')).toBe(!free);
+  });
+
+  test('a save that fails ends the turn with its error, and nothing is sent', async () => {
+    const fleet = await Fleet.afloat();
+    const before = fleet.sent.length;
+    await fleet.commit(priorityOf(2));
+    fleet.keeps.eu1.mishap = 'rejects';
+    await expect(fleet.agent('eu1').turn()).rejects.toThrow('no space left');
+    await settled();
+    expect(fleet.sent.length).toBe(before);
+  });
+
+  test('after a restart on a clock put back, numbers go on from the kept one (H3)', async () => {
+    const fleet = await Fleet.afloat();
+    const last = fleet.keeps.eu1.kept?.seq ?? 0n;
+    fleet.nowMs -= HOUR_MS;
+    await fleet.begin('eu1');
+    await fleet.turn('eu1');
+    expect(fleet.wordsOf('eu1').at(-1)?.seq).toBe(last + 1n);
+  });
+
+  // An hour of silence takes the site out of every count: a step of the clock may not decide that.
+  test('an agent whose clock is put back goes on attesting (H3)', async () => {
+    const fleet = await Fleet.afloat();
+    const before = fleet.wordsOf('eu1').length;
+    fleet.nowMs -= HOUR_MS;
+    for (let i = 0; i < 3; i++) {
+      await fleet.turn('eu1');
+      await fleet.deliverAll();
+      fleet.nowMs += 2_000;
+    }
+    expect(fleet.wordsOf('eu1').length).toBeGreaterThan(before);
+    expectHonest(fleet.wordsOf('eu1'));
+  });
+});
+
+describe('joining', () => {
+  test('a new agent without a join is refused', async () => {
+    const fleet = new Fleet();
+    expect(await fleet.tryBegin('eu1', { join: null })).toMatchObject({ code: 'not-attested' });
+  });
+
+  test('an agent with a keep needs no join, and one that does not fit is not asked', async () => {
+    const fleet = await Fleet.afloat();
+    for (const join of [null, joinOf('eu1', { version: 7n })]) {
+      await fleet.begin('eu1', { join });
+      await fleet.round();
+      expect(fleet.wordsOf('eu1').at(-1)).toMatchObject({ issuedAt: fleet.nowMs - 2_000 });
+    }
+  });
+
+  test('a keep that cannot be read stops the agent, join or not', async () => {
+    const fleet = new Fleet();
+    fleet.keeps.eu1.broken = 'bad sector';
+    await expect(fleet.tryBegin('eu1')).rejects.toThrow('bad sector');
+  });
+
+  test('on version N: silence before it, words from it on', async () => {
+    const fleet = await Fleet.afloat();
+    await commit(fleet.author, priorityOf(2));
+    const { jws, digest } = newestOf(fleet.author);
+    const before = fleet.wordsOf('eu1').length;
+    fleet.keeps.eu1.forget();
+    await fleet.begin('eu1', { join: joinOf('eu1', { version: 2n, envelope: digest }) });
+    await fleet.round(2);
+    expect(fleet.wordsOf('eu1').length).toBe(before);
+    fleet.source.put(2n, jws);
+    await fleet.round();
+    expect(fleet.wordsOf('eu1').at(-1)).toMatchObject({ version: 2n, mode: 'live' });
+    expect(fleet.ownAlarms('eu1')).toEqual([]);
+  });
+
+  test.each([
+    ['at the head', 1n],
+    ['behind it', 2n],
+  ])('a join that names another commit %s is an alarm, never a word', async (_, head) => {
+    const fleet = await Fleet.afloat();
+    if (head === 2n) await fleet.commit(priorityOf(2));
+    fleet.keeps.eu1.forget();
+    const before = fleet.wordsOf('eu1').length;
+    const join = joinOf('eu1', { version: 1n, envelope: digestNamed('fork') });
+    await fleet.begin('eu1', { join });
+    await fleet.round(4);
+    expect(fleet.wordsOf('eu1').length).toBe(before);
+    expect(fleet.keeps.eu1.kept).toBeNull();
+    expect(fleet.ownAlarms('eu1')).toContain('equivocation');
+  });
+});
+
+// The chain in memory is bounded, what an agent swore to is not: a commit that has left the chain is
+// no commit that may be another.
+describe(`a history of ${LONG} commits`, () => {
+  async function over(sworn: Kept | null, join = joinOf('eu1')): Promise<Fleet> {
+    const fleet = new Fleet(long);
+    for (const [i, jws] of long.commits.entries()) fleet.source.put(BigInt(i) + 1n, jws);
+    if (sworn !== null) await fleet.keeps.eu1.save(sworn);
+    await fleet.begin('eu1', { join });
+    for (let i = 0; i < 4; i++) {
+      await fleet.turn('eu1');
+      await fleet.deliverAll();
+      fleet.nowMs += 2_000;
+    }
+    expect(fleet.headAt('eu1')).toBe(BigInt(LONG));
+    return fleet;
+  }
+
+  test('is attested by one who swore to an older commit of it', async () => {
+    const fleet = await over(kept(1));
+    expect(fleet.wordsOf('eu1').at(-1)?.version).toBe(BigInt(LONG));
+    expect(fleet.ownAlarms('eu1')).toEqual([]);
+  });
+
+  test('is attested by one who swore to its head, and that is no rollback', async () => {
+    const { digest } = newestOf(long);
+    const fleet = await over({ seq: 1n, generation: 1n, version: BigInt(LONG), envelope: digest });
+    expect(fleet.wordsOf('eu1').at(-1)?.version).toBe(BigInt(LONG));
+    expect(fleet.ownAlarms('eu1')).toEqual([]);
+  });
+
+  test('is never attested by one who swore to another first commit', async () => {
+    const fleet = await over(kept(1, { envelope: digestNamed('fork') }));
+    expect(fleet.ownAlarms('eu1')).toContain('equivocation');
+    expect(fleet.wordsOf('eu1')).toEqual([]);
+  });
+
+  test('is never attested by one whose join names another first commit', async () => {
+    const fleet = await over(null, joinOf('eu1', { version: 1n, envelope: digestNamed('fork') }));
+    expect(fleet.ownAlarms('eu1')).toContain('equivocation');
+    expect(fleet.wordsOf('eu1')).toEqual([]);
+  });
+});
