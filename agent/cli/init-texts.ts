@@ -86,7 +86,9 @@ export interface ChecklistFacts {
 }
 
 export function checklist({ cluster, agents, trustTooLarge }: ChecklistFacts): string {
-  const files = agents.map(({ agent, file }) => `\`agents/${agent}.yaml\` with \`keys/${file}\``);
+  const files = agents.map(
+    ({ agent, file }) => `   - \`agents/${agent}.yaml\` with \`keys/${file}\``,
+  );
   const large = trustTooLarge
     ? '\n   The trust document is over 5 KB, more than a secret takes: use fewer agents or keys.'
     : '';
@@ -98,16 +100,16 @@ In this order. Nothing is served before step 6, and nothing is lost by stopping 
    who is trusted, and for nothing else. Copy each to a medium of its own, kept in a place of its
    own, and delete it here. Do the same with \`keys/recovery.jwk\`. Give \`keys/approver-1.jwk\` and
    \`keys/approver-2.jwk\` to two different people.
-2. **Upload the edge's secrets**, then delete the file (it holds the edge's private key, as does
-   \`keys/edge.jwk\`):
-   \`npx wrangler secret bulk edge.secrets.json\`${large}
-3. **Deploy the store, then the edge** (the edge's bindings name the store's Worker):
+2. **Upload the edge's secrets** from the repository's folder (wrangler makes the Worker if it is
+   not there yet), then delete the file: it holds the edge's private key, as does \`keys/edge.jwk\`.
+   \`npx wrangler secret bulk edge.secrets.json\`, with the path of the file${large}
+3. **Deploy the store, then the edge** from there (the edge's bindings name the store's Worker):
    \`npx wrangler deploy -c edge/store/wrangler.toml\`, \`npx wrangler deploy\`
 4. **Write your deployment** in \`portolan.yaml\`, and look:
    \`portolan validate\`, \`portolan plan\`
-5. **Start the agents**, each at its site, with its own file, its own key and nobody else's:
-   ${files.join(', ')}.
-   Put in the addresses first. Agents need \`trust.json\` and read \`control/\`.
+5. **Start the agents**, each at its site, with its own file, its own key and nobody else's. Put in
+   the addresses first. Agents need \`trust.json\` and read \`control/\`.
+${files.join('\n')}
 6. **Apply**: \`portolan apply --key keys/operator.jwk --reason "first commit"\`
 7. **Look**: \`portolan status --agent http://127.0.0.1:${API_PORT}\`, \`portolan history\`,
    \`portolan explain --tenant acme --op write --from DE\`

@@ -65,7 +65,7 @@ function tenantOf({ holder, pieces }: State, id: string): KnownTenant {
 }
 
 function factsOf(
-  { op, from, colo, path = '/', client = '' }: Question,
+  { op, from, colo, path: asked = '/', client = '' }: Question,
   { tenant }: KnownTenant,
   at: readonly [number, number] | null,
 ): Facts {
@@ -74,14 +74,15 @@ function factsOf(
     // A wildcard stands for one label.
     host: host.replace('*', 'www'),
     method: METHODS[op],
-    path: normalisePath(path),
+    // A path as the edge sees it: what follows `?` is no part of it.
+    path: /[?#]/.test(asked) ? null : normalisePath(asked),
     upgrade: op === 'session',
     client: clientNetwork(client),
     ...(from === undefined ? {} : { country: from }),
     ...(colo === undefined ? {} : { colo: colo.toLowerCase() }),
     ...(at === null ? {} : { at: [...at] }),
   });
-  if (!parsed.success) throw new CliError('usage', `--path ${path}: not a path`);
+  if (!parsed.success) throw new CliError('usage', `--path ${asked}: not a path`);
   return parsed.data;
 }
 

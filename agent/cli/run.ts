@@ -9,9 +9,9 @@ import { CliError, EXIT, type Exit, type Outcome } from './exit.ts';
 import { programOf } from './program.ts';
 import { paint, printable } from './words.ts';
 
-const [, , command, ...flags] = process.argv;
+const words = process.argv.slice(2);
 // The world has an object of its own to print.
-const json = command !== 'world' && flags.includes('--json');
+const json = words[0] !== 'world' && words.includes('--json');
 
 export async function runCommandLine(): Promise<void> {
   // Whoever read us has enough (`portolan history | head -1`).

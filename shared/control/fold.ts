@@ -53,12 +53,13 @@ export function fold(
   const tenants = editTenants(state, edits, nodes, hasher);
   if ('code' in tenants) return tenants;
   const usage = withSlots(recount(state.usage, tenants), global);
-  const fault = globalFault({ after: global, usage, sites });
-  if (fault !== null) return fault;
+  // Tenants first: their faults name the tenant. The counts then speak for all that are untouched.
   for (const change of tenants) {
     const found = tenantFault(change, edits.tenants.get(change.id) ?? {}, global);
     if (found !== null) return found;
   }
+  const fault = globalFault({ after: global, usage, sites });
+  if (fault !== null) return fault;
   const hosts = editHosts(state, tenants, nodes, hasher);
   if ('code' in hosts) return hosts;
   return {

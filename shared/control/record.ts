@@ -16,8 +16,13 @@ export const hostSchema = z
   .string()
   .check(z.maxLength(HOST_LENGTH_MAX), z.regex(HOST, 'a host name, or *. and a host name'));
 
-const ORIGIN =
-  /^https:\/\/(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]{2,39}\])(?::([1-9][0-9]{0,4}))?$/;
+// What every URL parser takes: names whose last label is no number, IPv4, IPv6 in full or shortened.
+const LABEL = '(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+const NAME = `(?:${LABEL}\\.)*(?=[a-z])${LABEL}`;
+const BYTE = '(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';
+const IPV4 = `${BYTE}(?:\\.${BYTE}){3}`;
+const IPV6 = '\\[(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}|(?:[0-9a-f]{1,4}:){1,6}:|::[0-9a-f]{1,4})\\]';
+const ORIGIN = new RegExp(`^https://(?:${NAME}|${IPV4}|${IPV6})(?::([1-9][0-9]{0,4}))?$`);
 const PORT_MAX = 65_535;
 
 function isOrigin(url: string): boolean {

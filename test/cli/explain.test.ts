@@ -186,7 +186,7 @@ describe('a logged decision', () => {
     const state = await stateWith(edit ?? open);
     const { asked, decision } = answerTo(state, { op: 'read', from: 'DE', down: ['eu1'] });
     const record = recordOf('d1', asked.facts, asked.scene, decision);
-    return { state, record: structuredClone(record) as Record<string, never> };
+    return { state, record: structuredClone(record) as Record<string, unknown> };
   }
 
   test('comes out the same', async () => {

@@ -70,7 +70,7 @@ test('its example is valid against its own pin, and names its schema', async () 
 
 describe('keys', () => {
   test('are for their owner alone', async () => {
-    const { paths, keys, agents } = await newProject();
+    const { paths, keys, agents } = await initProject(await newFolder(), configOf());
     expect(await modeOf(paths.keys)).toBe('700');
     const all = [...keys.roots, keys.operator, ...keys.approvers, keys.recovery, keys.edge];
     for (const path of [...all, ...agents.map(({ key }) => key), paths.edgeSecrets]) {
@@ -104,7 +104,8 @@ describe('keys', () => {
   });
 
   test('are new every time', async () => {
-    const [one, other] = [await newProject(), await newProject()];
+    const folder = await newFolder();
+    const [one, other] = [await newProject(), await initProject(folder, configOf())];
     const shared = [...one.trust.roles.keys()].filter((kid) => other.trust.roles.has(kid));
     expect(shared).toEqual([]);
   });
@@ -185,7 +186,7 @@ threshold: 1\nscopes: {}\npolicies: {}\n`;
 
   test('given as a value is written so that it reads the same', async () => {
     const config = configOf();
-    const { paths, trust } = await newProject(config);
+    const { paths, trust } = await initProject(await newFolder(), config);
     expect((await readConfig(paths.config, trust.document)).config).toEqual(config);
     expect(parse(await readFile(paths.config, 'utf8')).cluster).toBe('demo');
   });

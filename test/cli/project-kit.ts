@@ -6,14 +6,14 @@ import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { afterAll, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
 import { applyPlan, type Landed } from '../../agent/cli/apply.ts';
 import { type Config, type ConfigInput, configSchema } from '../../agent/cli/config-schema.ts';
 import { CliError } from '../../agent/cli/exit.ts';
 import { initProject, type Project } from '../../agent/cli/init.ts';
 import { makePlan, type Plan, type Planned } from '../../agent/cli/plan.ts';
-import { readSigner } from '../../agent/cli/project.ts';
+import { projectAt, readSigner } from '../../agent/cli/project.ts';
 import { readState } from '../../agent/cli/state.ts';
 import type { Signer } from '../../shared/crypto.ts';
 
@@ -55,15 +55,39 @@ export async function newFolder(): Promise<string> {
   return folder;
 }
 
-export async function newProject(config: Config = configOf()): Promise<Project> {
-  return initProject(join(await newFolder(), 'demo'), config);
+let template: Promise<Project> | null = null;
+
+/** A project of `BASE`. All of one test file have the same keys: making them is mostly waiting. */
+export async function newProject(): Promise<Project> {
+  template ??= mkdtemp(join(tmpdir(), 'portolan-cli-')).then((folder) => {
+    return initProject(folder, configOf());
+  });
+  const made = await template;
+  const folder = await newFolder();
+  await cp(made.paths.folder, folder, { recursive: true });
+  return movedTo(folder, made);
 }
 
-/** Another folder with the same files, for a second operator. */
-export async function copyOf({ paths }: Project): Promise<string> {
-  const folder = await newFolder();
-  await cp(paths.folder, folder, { recursive: true });
-  return folder;
+afterAll(async () => {
+  if (template !== null) await rm((await template).paths.folder, { recursive: true });
+});
+
+function movedTo(folder: string, { paths, keys, agents, ...rest }: Project): Project {
+  const move = (path: string) => path.replace(paths.folder, folder);
+  return {
+    ...rest,
+    paths: projectAt(folder),
+    keys: {
+      roots: keys.roots.map(move),
+      operator: move(keys.operator),
+      approvers: keys.approvers.map(move),
+      recovery: move(keys.recovery),
+      edge: move(keys.edge),
+    },
+    agents: agents.map((agent) => {
+      return { ...agent, key: move(agent.key), config: move(agent.config) };
+    }),
+  };
 }
 
 export async function planned(

@@ -5,14 +5,22 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { nodeCrypto } from '../../agent/adapters/crypto.ts';
-import type { Project } from '../../agent/cli/init.ts';
+import { initProject, type Project } from '../../agent/cli/init.ts';
 import { readSigner } from '../../agent/cli/project.ts';
 import { readState } from '../../agent/cli/state.ts';
 import { type Envelope, envelopeKind } from '../../shared/control/envelope.ts';
 import { decodeJws, type Jws, signJws } from '../../shared/control/jws.ts';
 import { withBrokenSignature } from '../shared/forge.ts';
 import { keyNamed } from '../shared/kit.ts';
-import { commit, commitPath, type Edit, failureOf, newProject } from './project-kit.ts';
+import {
+  commit,
+  commitPath,
+  configOf,
+  type Edit,
+  failureOf,
+  newFolder,
+  newProject,
+} from './project-kit.ts';
 
 let project: Project;
 
@@ -143,7 +151,7 @@ describe('what is missing', () => {
 
 describe('the trust document of the directory', () => {
   test('is the pinned one', async () => {
-    const other = await newProject();
+    const other = await initProject(await newFolder(), configOf());
     const path = join('trust', '1.json');
     const text = await readFile(join(other.paths.control, path), 'utf8');
     await writeFile(join(project.paths.control, path), text);

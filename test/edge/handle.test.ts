@@ -183,6 +183,22 @@ describe('hard ages (E3)', () => {
     expect(ports.clock.nowMs).toBe(NOW + 400_000 + COLD_BUDGET_MS);
   });
 
+  // Attack (freeze): a cache and stores that hand out every head and withhold one piece of the new
+  // version, a narrowed scope for example. The version before must not look fresh by the words for
+  // the one that cannot be had.
+  test('state of which a piece is withheld grows old', async () => {
+    const { ask, stores, ports } = await edge(true);
+    const narrowed = origin.fork();
+    await narrowed.commit(change(5));
+    for (let s = 10; s <= 70; s += 10) {
+      ports.clock.nowMs = NOW + s * 1_000;
+      for (const store of stores) store.headText = await narrowed.freshHead(ports.clock.nowMs);
+      await ask();
+      await ports.settle();
+    }
+    expect((await ask('/a', { method: 'POST' })).status).toBe(503);
+  });
+
   // Home and replica have no verdict any more; the home keeps its traffic (S5, H4).
   test('between soft and hard age the home is served on words that have expired', async () => {
     const { ask, stores, ports } = await edge(true);

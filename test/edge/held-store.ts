@@ -7,6 +7,7 @@ import { Rows } from '../../edge/store/rows.ts';
 import { Store, type StorePorts } from '../../edge/store/store.ts';
 import type { StoreAnswer } from '../../shared/control/answer.ts';
 import type { Trust } from '../../shared/control/trust.ts';
+import { COMMITS_PER_DELTA_MAX } from '../../shared/limits.ts';
 import { crypto } from '../shared/kit.ts';
 import { type Carried, NOW, sealed } from './origin.ts';
 
@@ -58,6 +59,14 @@ export class HeldStore {
 
   async take(carried: Carried): Promise<StoreAnswer> {
     return this.running.ingest(await sealed(carried));
+  }
+
+  /** As many deltas as it takes. */
+  async takeAll(commits: readonly unknown[]): Promise<StoreAnswer> {
+    for (let at = 0; at < commits.length; at += COMMITS_PER_DELTA_MAX) {
+      await this.take({ commits: commits.slice(at, at + COMMITS_PER_DELTA_MAX) });
+    }
+    return this.take({});
   }
 
   alarms(): readonly (string | undefined)[] {

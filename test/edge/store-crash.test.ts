@@ -33,9 +33,7 @@ interface Case {
 }
 
 const CASES: readonly Case[] = [
-  { name: 'the first commit', first: {}, carried: { commits: commits.slice(0, 1) } },
   { name: 'one more', first: { commits: commits.slice(0, 3) }, carried: { commits } },
-  { name: 'several', first: { commits: commits.slice(0, 1) }, carried: { commits } },
   { name: 'words', first: { commits }, carried: { attestations: words } },
   { name: 'everything', first: {}, carried: { commits, attestations: words } },
 ];

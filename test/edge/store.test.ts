@@ -242,7 +242,7 @@ describe('the head that it hands out', () => {
     for (let n = 1; n <= HEAD_COMMITS_MAX; n++) await grown.commit(change(n));
     await withStore(async (held) => {
       await held.take({ commits: grown.commits.slice(0, 1), attestations: words });
-      const answer = await held.take({ commits: grown.commits.slice(1) });
+      const answer = await held.takeAll(grown.commits);
       expect(brief(answer)).toBe(`${HEAD_COMMITS_MAX + 1}/1`);
       expect((await coldView(held.running.head(), NOW)).missingGlobal).toBe(global);
     });
@@ -259,10 +259,8 @@ describe('the head that it hands out', () => {
       });
       const view = await coldView(held.running.head(), NOW);
       held.nowMs = NOW + 4_000;
-      await held.take({
-        commits: grown.commits.slice(1),
-        attestations: await before.words(held.nowMs),
-      });
+      await held.take({ attestations: await before.words(held.nowMs) });
+      await held.takeAll(grown.commits);
       await view.adopt(held.running.head(), held.nowMs);
       expect(view.ageMs(held.nowMs)).toBe(0);
     });
@@ -302,9 +300,7 @@ test('300 commits in a row, and every piece of the last is there', async () => {
   const grown = await Origin.start(trust);
   for (let n = 2; n <= 300; n++) await grown.commit(change(n));
   await withStore(async (held) => {
-    for (let at = 0; at < 300; at += COMMITS_PER_DELTA_MAX) {
-      await held.take({ commits: grown.commits.slice(at, at + COMMITS_PER_DELTA_MAX) });
-    }
+    await held.takeAll(grown.commits);
     const answer = await held.take({ attestations: await grown.words(NOW, TWO) });
     expect(brief(answer)).toBe('300/300');
     const { manifest } = grown.held.holder.state;

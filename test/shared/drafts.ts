@@ -1,5 +1,6 @@
 // Control state without signatures: what commits lead to, for tests of the fold and its checks.
 
+import { canonical, utf8Length } from '../../shared/canonical.ts';
 import type { Operation } from '../../shared/control/envelope.ts';
 import { find, type NodeSource } from '../../shared/control/merkle-map.ts';
 import type { TenantEntry } from '../../shared/control/record.ts';
@@ -56,4 +57,24 @@ export function tenantPut(id: string, ...hosts: readonly string[]): Operation {
 /** A tenant of scope `atlantic` appears at us1. */
 export function newTenant(id: string, ...hosts: readonly string[]): readonly Operation[] {
   return tenantPuts(id, { hosts, scope: 'atlantic', home: 'us1' });
+}
+
+/** A session path may have 8 KiB; the bytes of a policy are in many of half that. */
+const PATH_BYTES = 4_000;
+
+/** A policy whose canonical form has exactly `bytes` bytes; `mark` tells it from others. */
+export function policyOfBytes(bytes: number, mark = 'a'): unknown {
+  const policy = (sessionPaths: readonly string[]) => ({
+    replicaReads: true,
+    mode: 'enforce',
+    hardAgeS: { write: 60, read: 300, revocation: 60 },
+    slowStartS: 60,
+    sessionPaths,
+  });
+  const paths: string[] = [];
+  for (;;) {
+    const left = bytes - utf8Length(canonical(policy([...paths, '/'])));
+    if (left <= PATH_BYTES) return policy([...paths, `/${mark}`.padEnd(left + 1, 'a')]);
+    paths.push(`/${mark}`.padEnd(Math.min(PATH_BYTES, left - 200), 'a'));
+  }
 }

@@ -7,6 +7,7 @@ import { receiveAll, verifyAttestations } from '../../shared/control/holder.ts';
 import type { Jws } from '../../shared/control/jws.ts';
 import type { Manifest } from '../../shared/control/manifest.ts';
 import { digestOf } from '../../shared/digest.ts';
+import { policyOfBytes } from './drafts.ts';
 import { alice, payloadOf, signText } from './forge.ts';
 import {
   attest,
@@ -90,10 +91,16 @@ export function digestsOf({ chain, active, freshAtMs, book }: Mirror): string {
 export const versionOf = ({ active }: Mirror) => (active === null ? null : Number(active.version));
 export const empty = emptyMirror(trust);
 
+interface Forgery {
+  readonly manifest?: unknown;
+  readonly signers?: readonly (typeof alice)[];
+  readonly alg?: string;
+}
+
 /** A head of one commit on top of version 1, by an operator who lies or whose key was stolen. */
 export async function forged(
   changes: Partial<Envelope>,
-  { manifest, signers = [alice] }: { manifest?: unknown; signers?: readonly (typeof alice)[] } = {},
+  { manifest, signers = [alice], alg }: Forgery = {},
 ): Promise<{ text: string; held: TestHolder }> {
   const held = await attested(await storeAt(1));
   const next = await storeAt(2);
@@ -101,7 +108,7 @@ export async function forged(
   const envelope = JSON.parse(payloadOf(next.commits[1] ?? raise())) as object;
   const named = manifest === undefined ? {} : { manifest: digestOf(own, crypto) };
   const text = canonical({ ...envelope, ...named, ...changes });
-  const jws = await signText(envelopeKind.typ, text, signers);
+  const jws = await signText(envelopeKind.typ, text, signers, alg);
   const head = headOf(held, (body) => ({
     ...body,
     commits: [...body.commits, { jws, manifest: own }],
@@ -117,13 +124,7 @@ export const SECOND: Manifest = (await storeAt(2)).holder.state.manifest;
 
 /** Operations of about 1 MiB: as much as one commit takes. */
 export function largestChange(round: number): readonly Operation[] {
-  return Array.from({ length: 31 }, (_, i) =>
-    put(`global/policies/p${i}`, {
-      replicaReads: true,
-      mode: 'enforce',
-      hardAgeS: { write: 60, read: 300, revocation: 60 },
-      slowStartS: 0,
-      sessionPaths: [`/${round}${'a'.repeat(32_000)}`],
-    }),
-  );
+  return Array.from({ length: 31 }, (_, i) => {
+    return put(`global/policies/p${i}`, policyOfBytes(32 * 1024, `round-${round}`));
+  });
 }

@@ -34,12 +34,13 @@ export async function apply(file: string | undefined, flags: ApplyFlags): Promis
   const author = authorOf(await readPin(project), { signer, reason });
   const plan = file === undefined ? (await planned(project, flags)).plan : await readPlan(file);
   const loose = await looseMode(flags.key);
+  const warnings = loose === null ? [] : [loose];
   const landed = await applyPlan(project, plan, { signer, reason, opId: randomUUID });
   return {
     exit: EXIT.fine,
-    data: { author, commits: landed },
+    data: { author, commits: landed, warnings },
     text: landed.length === 0 ? 'Nothing to change.' : landed.map(landedText).join('\n'),
-    notes: loose === null ? [] : [loose],
+    notes: warnings,
   };
 }
 

@@ -10,9 +10,11 @@ interface World {
   main(args: readonly string[]): Promise<number>;
 }
 
+const REPOSITORY = join(import.meta.dirname, '..', '..', '..');
+
 /** `portolan world …`: every argument is the world's own. Resolves to its exit code. */
-export async function world(args: readonly string[]): Promise<number> {
-  const path = join(import.meta.dirname, '..', '..', '..', 'test', 'world', 'main.ts');
+export async function world(args: readonly string[], repository = REPOSITORY): Promise<number> {
+  const path = join(repository, 'test', 'world', 'main.ts');
   if (!existsSync(path)) {
     const lines = ['the local world comes with the repository; clone it to run one'];
     throw new CliError('failure', `${path} is not there`, { lines });

@@ -6,6 +6,7 @@ import { canonical, utf8Length } from '../../../shared/canonical.ts';
 import { parseOperations } from '../../../shared/control/edits.ts';
 import type { Operation } from '../../../shared/control/envelope.ts';
 import { RECORD_BYTES_MAX } from '../../../shared/limits.ts';
+import { policyOfBytes } from '../drafts.ts';
 import { codeOf, SEED } from '../forge.ts';
 import { FIRST, put, region, tenantPuts } from '../kit.ts';
 
@@ -57,25 +58,11 @@ test.each<readonly [string, readonly Operation[], string]>([
   expect(codeOf(parseOperations(operations))).toBe(code);
 });
 
-/** A policy whose canonical form has exactly `bytes` bytes; `char` fills the last path. */
-function policyOf(bytes: number, char = 'a'): unknown {
-  const policy = (path: string) => ({
-    replicaReads: true,
-    mode: 'enforce',
-    hardAgeS: { write: 60, read: 300, revocation: 60 },
-    slowStartS: 60,
-    sessionPaths: [path],
-  });
-  const left = bytes - utf8Length(canonical(policy('/')));
-  const wide = char.repeat(Math.floor(left / utf8Length(char)));
-  return policy(`/${wide}${'a'.repeat(left - utf8Length(wide))}`);
-}
-
 test('a record of 32 KiB is taken, a byte more is refused', () => {
   const code = (value: unknown) => codeOf(parseOperations([put('global/policies/std', value)]));
-  expect(utf8Length(canonical(policyOf(RECORD_BYTES_MAX)))).toBe(32 * 1024);
-  expect(code(policyOf(RECORD_BYTES_MAX))).toBe('edits');
-  expect(code(policyOf(RECORD_BYTES_MAX + 1))).toBe('record');
+  expect(utf8Length(canonical(policyOfBytes(RECORD_BYTES_MAX)))).toBe(32 * 1024);
+  expect(code(policyOfBytes(RECORD_BYTES_MAX))).toBe('edits');
+  expect(code(policyOfBytes(RECORD_BYTES_MAX + 1))).toBe('record');
 });
 
 test('a record is measured in bytes, not in characters', () => {

@@ -14,6 +14,7 @@ import {
   newTenant,
   nodesOf,
   ownerOf,
+  policyOfBytes,
   step,
   tenantPut,
   worldOf,
@@ -112,24 +113,17 @@ test('a commit that changes nothing is one more version of the same content', ()
   expect(outcome.writes).toEqual({ pieces: new Map(), nodes: new Map(), retired: [] });
 });
 
-const POLICY = {
-  replicaReads: true,
-  mode: 'enforce',
-  hardAgeS: { write: 60, read: 300, revocation: 60 },
-  slowStartS: 0,
-};
-const policyPut = (id: string, length: number) =>
-  put(`global/policies/${id}`, { ...POLICY, sessionPaths: [`/${'a'.repeat(length)}`] });
-
 test('the global part takes 1 MiB and not a byte more', () => {
-  const full = Array.from({ length: 32 }, (_, i) => policyPut(`p${i}`, 32_400));
+  const policyPut = (id: string, bytes: number) =>
+    put(`global/policies/${id}`, policyOfBytes(bytes));
+  const full = Array.from({ length: 31 }, (_, i) => policyPut(`p${i}`, 32 * 1024));
   const held = worldOf(FIRST, full);
-  const one = drafted(held, [policyPut('last', 1)]);
+  const one = drafted(held, [policyPut('last', 200)]);
   if (one.kind === 'refused') throw new Error(one.code);
   const left = GLOBAL_BYTES_MAX - utf8Length(canonical(one.state.global));
   expect(GLOBAL_BYTES_MAX).toBe(1024 * 1024);
-  expect(codeOf(drafted(held, [policyPut('last', 1 + left)]))).toBe('accepted');
-  expect(codeOf(drafted(held, [policyPut('last', 2 + left)]))).toBe('too-large');
+  expect(codeOf(drafted(held, [policyPut('last', 200 + left)]))).toBe('accepted');
+  expect(codeOf(drafted(held, [policyPut('last', 201 + left)]))).toBe('too-large');
 });
 
 test('a refused change leaves the state as it was', () => {

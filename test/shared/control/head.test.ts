@@ -201,12 +201,14 @@ test.each<readonly [string, Partial<Envelope>, Parameters<typeof forged>[1], str
   ['for another cluster', { cluster: 'other' }, {}, 'cluster'],
   ['in another’s name', { author: 'bob' }, {}, 'author'],
   ['by another than it says', {}, { signers: [bob] }, 'author'],
+  ['by another algorithm', {}, { alg: 'EdDSA' }, 'algorithm'],
   ['by two operators', {}, { signers: [alice, bob] }, 'author'],
   ['by an agent', { author: 'eu1-1' }, { signers: [agentKey('eu1')] }, 'key-unknown'],
   ['by an approver', { author: 'p1' }, { signers: [keyNamed('p1')] }, 'key-unknown'],
   ['by a stranger', {}, { signers: [keyNamed('stranger')] }, 'key-unknown'],
   ['that follows another', { previous: digestNamed('other') }, {}, 'previous'],
-  ['that leaves a hole', { version: 3n }, {}, 'gap'],
+  ['that leaves a hole', { version: 3n }, { manifest: toWire({ ...SECOND, version: 3n }) }, 'gap'],
+  ['of another version than its manifest', { version: 3n }, {}, 'manifest'],
   [
     'under rules that this code does not know',
     {},
@@ -303,17 +305,17 @@ test('a mirror may jump over versions that it never held', async () => {
   expect(versionOf(after)).toBe(HEAD_COMMITS_MAX + 4);
 });
 
-test('a head carries 16 commits and not one more', async () => {
+test('a head carries 64 commits and not one more', async () => {
   const held = await storeAt(HEAD_COMMITS_MAX + 1);
   const all = held.holder.chain.map(({ jws, manifest }) => ({ jws, manifest: toWire(manifest) }));
   const full = (count: number) =>
     headOf(held, (body) => ({ ...body, commits: all.slice(0, count) }));
-  expect(HEAD_COMMITS_MAX).toBe(16);
-  expect(codeOf(await adopt(empty, full(16)))).toBe('adopted');
-  expect(codeOf(await adopt(empty, full(17)))).toBe('malformed');
+  expect(HEAD_COMMITS_MAX).toBe(64);
+  expect(codeOf(await adopt(empty, full(64)))).toBe('adopted');
+  expect(codeOf(await adopt(empty, full(65)))).toBe('malformed');
 });
 
-test('a head carries 64 attestations and not one more', async () => {
+test('a head carries 256 attestations and not one more', async () => {
   const held = await storeAt(1);
   const full = (count: number) =>
     headOf(held, (body) => ({ ...body, attestations: Array.from({ length: count }, () => ({})) }));

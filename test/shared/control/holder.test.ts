@@ -309,6 +309,15 @@ test('an attestation by an operator, or by a stranger, is not even heard', async
   expect(held.holder.book.latest.size).toBe(0);
 });
 
+test('an attestation by another algorithm, or of another kind of document, is refused', async () => {
+  const held = await holderOf();
+  const text = payloadOf(await attest(held, 'eu1', NOW));
+  const [typ, own] = ['portolan-attestation+json' as const, [agentKey('eu1')]];
+  expect(await hear(held, [await signText(typ, text, own, 'EdDSA')])).toEqual(['algorithm']);
+  expect(await hear(held, [await signText(envelopeKind.typ, text, own)])).toEqual(['malformed']);
+  expect(await hear(held, [await signText(typ, text, own)])).toEqual([]);
+});
+
 test('an attestation of 16 KiB is read, a byte more is refused unread', async () => {
   const held = await holderOf();
   const text = payloadOf(await attest(held, 'eu1', NOW));

@@ -1,6 +1,7 @@
 // Records (INTERFACES, "Records and operations"): strict, because what a consumer cannot judge it
 // must halt at (C4), and what it cannot use must never be committed (C7).
 
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   globalSchema,
@@ -18,6 +19,7 @@ import {
 } from '../../../shared/control/record.ts';
 import { HARD_AGE_S, HOSTS_PER_TENANT_MAX } from '../../../shared/limits.ts';
 import { idSchema } from '../../../shared/schema.ts';
+import { SEED } from '../forge.ts';
 
 interface Schema {
   safeParse(value: unknown): { readonly success: boolean };
@@ -191,6 +193,33 @@ test.each([
   'https://:443',
 ])('gateway %j is refused: an edge could not make a request of it (C7)', (gateway) => {
   expect(takes(regionSiteSchema, { ...REGION, gateway })).toBe(false);
+});
+
+test('law: every gateway that is taken is a URL', () => {
+  const piece = fc.constantFrom(
+    'gw',
+    '.',
+    '-',
+    ':',
+    '[',
+    ']',
+    '1',
+    '255',
+    '999',
+    '443',
+    'xn--',
+    'f',
+  );
+  const gateways = fc.array(piece, { minLength: 1, maxLength: 6 }).map((some) => some.join(''));
+  fc.assert(
+    fc.property(gateways, (host) => {
+      const gateway = `https://${host}`;
+      if (takes(regionSiteSchema, { ...REGION, gateway })) {
+        expect([gateway, URL.canParse(gateway)]).toEqual([gateway, true]);
+      }
+    }),
+    { seed: SEED, numRuns: 2_000 },
+  );
 });
 
 test.each([

@@ -1,0 +1,398 @@
+// Sending on (H3, E1): what goes to whom, and how one that lags catches up, while no target, however
+// it behaves, takes anything from another.
+
+import { describe, expect, test } from 'vitest';
+import { nodeCrypto } from '../../agent/adapters/crypto.ts';
+import { deltaFor, Publisher, readAnswer, type Target } from '../../agent/control/publish.ts';
+import type { AgentPorts, Push } from '../../agent/ports.ts';
+import { EMPTY_BOOK } from '../../shared/control/attestation.ts';
+import {
+  emptyHolder,
+  type Holder,
+  receiveAll,
+  verifyAttestations,
+} from '../../shared/control/holder.ts';
+import type { Trust } from '../../shared/control/trust.ts';
+import {
+  ATTESTATIONS_PER_DELTA_MAX,
+  CHAIN_LINKS_MAX,
+  COMMITS_PER_DELTA_MAX,
+  DELTA_BYTES_MAX,
+} from '../../shared/limits.ts';
+import { priorityOf, settled, wordsIn } from '../fakes/fleet.ts';
+import { MemoryEdge } from '../fakes/memory-edge.ts';
+import { MemoryKeep } from '../fakes/memory-keep.ts';
+import { MemorySource } from '../fakes/memory-source.ts';
+import { agentOf, trustOfSites } from '../shared/forge.ts';
+import {
+  agentKey,
+  attest,
+  commit,
+  crypto,
+  FIRST,
+  newHolder,
+  type TestHolder,
+  testTrust,
+} from '../shared/kit.ts';
+import { chainOf, NOW, say } from '../shared/words.ts';
+
+const trust = await testTrust();
+
+const EDGE: Target = { url: 'edge', kind: 'edge' };
+const PEER: Target = { url: 'peer', kind: 'peer' };
+
+async function historyOf(versions: number): Promise<TestHolder> {
+  const held = newHolder(trust);
+  await commit(held, FIRST);
+  for (let version = 2; version <= versions; version++)
+    await commit(held, priorityOf(version % 10));
+  return held;
+}
+
+/** `held`, attested by two sites at `nowMs`. */
+async function attested(held: TestHolder, nowMs: number, book = EMPTY_BOOK): Promise<Holder> {
+  const words = await Promise.all([attest(held, 'eu1', nowMs), attest(held, 'us1', nowMs)]);
+  const { verified } = await verifyAttestations(book, words, trust, nodeCrypto);
+  return receiveAll({ ...held.holder, book }, verified, nowMs).holder;
+}
+
+interface Sent {
+  readonly url: string;
+  readonly delta: string;
+}
+
+/** An agent's publisher on a clock, a holder and a source that a test may change. */
+class Rig {
+  nowMs = NOW;
+  holder: Holder;
+  readonly source: MemorySource;
+  readonly sent: Sent[] = [];
+  readonly publisher: Publisher;
+
+  constructor(holder: Holder, source: MemorySource, push: Push, targets: readonly Target[]) {
+    this.holder = holder;
+    this.source = source;
+    const ports: AgentPorts = {
+      nowMs: () => this.nowMs,
+      crypto: nodeCrypto,
+      signer: agentKey('eu1'),
+      source,
+      keep: new MemoryKeep(),
+      push: (url, delta) => {
+        this.sent.push({ url, delta });
+        return push(url, delta);
+      },
+      log: () => {},
+    };
+    this.publisher = new Publisher(
+      { site: 'eu1', agent: 'eu1-1', targets },
+      () => this.holder,
+      ports,
+    );
+  }
+
+  async publish(): Promise<void> {
+    this.publisher.publish();
+    await settled();
+  }
+
+  to(target: Target): readonly string[] {
+    return this.sent.filter(({ url }) => url === target.url).map(({ delta }) => delta);
+  }
+}
+
+/** A rig that pushes to one edge with these stores. */
+async function rigFor(
+  held: TestHolder,
+  ids?: readonly string[],
+): Promise<Rig & { edge: MemoryEdge }> {
+  const edge = new MemoryEdge(trust, () => rig.nowMs, ids);
+  const source = new MemorySource(held.commits);
+  const push: Push = (_, delta) => edge.ingest(delta);
+  const rig = new Rig(await attested(held, NOW), source, push, [EDGE]);
+  return Object.assign(rig, { edge });
+}
+
+function commitsIn(delta: string): number {
+  return (JSON.parse(delta) as { commits: readonly unknown[] }).commits.length;
+}
+
+function storeOf({ edge }: { readonly edge: MemoryEdge }, index: number) {
+  const store = edge.stores[index];
+  if (store === undefined) throw new Error(`no store ${index}`);
+  return store;
+}
+
+const short = await historyOf(COMMITS_PER_DELTA_MAX + 6);
+
+describe('catching up', () => {
+  test.each([
+    ['as many as one delta takes', COMMITS_PER_DELTA_MAX, [0, 64]],
+    ['one more', COMMITS_PER_DELTA_MAX + 1, [0, 64, 1]],
+  ])(
+    'a store that has nothing gets %s in one go after its first answer',
+    async (_, head, sizes) => {
+      const held = await historyOf(head);
+      const rig = await rigFor(held);
+      await rig.publish();
+      expect(rig.edge.deltas.map(commitsIn)).toEqual(sizes);
+      expect(storeOf(rig, 0).head).toBe(BigInt(head));
+      expect(storeOf(rig, 0).active).toBe(BigInt(head));
+      await rig.publish();
+      expect(rig.edge.deltas.map(commitsIn)).toEqual([...sizes, 0]);
+    },
+  );
+
+  test('a peer is sent words and no commits: it has a source of its own', async () => {
+    const rig = new Rig(
+      await attested(short, NOW),
+      new MemorySource(),
+      async () =>
+        '{"id":"us1-1","head":{"generation":"1","version":"0"},"floor":null,"refused":[]}',
+      [PEER],
+    );
+    await rig.publish();
+    await rig.publish();
+    expect(rig.to(PEER).map(commitsIn)).toEqual([0, 0]);
+    expect(wordsIn(rig.to(PEER)[0] ?? '').map(({ site }) => site)).toEqual(['eu1', 'us1']);
+  });
+
+  test('commits are cut at half the bytes of a delta, one at least', () => {
+    const { holder } = emptyHolder(trust, crypto);
+    const sized = (bytes: number) => ({ payload: 'x'.repeat(bytes), signatures: [] });
+    const counts = [
+      [1_000_000, 1_000_000, 1_000_000],
+      [DELTA_BYTES_MAX / 2 + 1, 1],
+      [1, DELTA_BYTES_MAX / 2],
+    ].map((sizes) => {
+      const links = chainOf(1, sizes.length);
+      const chain = links.map((link, i) => ({ ...link, jws: sized(sizes[i] ?? 0) }));
+      const place = { generation: 1n, version: 0n };
+      return deltaFor({ ...holder, chain }, place, [], NOW).commits.length;
+    });
+    expect(counts).toEqual([2, 1, 1]);
+  });
+
+  test('one stuck store does not keep the others from what is new', async () => {
+    const rig = await rigFor(short, ['weur', 'enam']);
+    storeOf(rig, 1).stuck = true;
+    for (let i = 0; i < 3; i++) await rig.publish();
+    expect([storeOf(rig, 0).head, storeOf(rig, 1).head]).toEqual([70n, 0n]);
+  });
+
+  test('an edge that falls back or claims to be ahead is not pushed to without end', async () => {
+    const heads = [9n, 5n, 3n, 99n, 0n, 0n];
+    const answer = (version: bigint) =>
+      `{"stores":[{"id":"a","head":{"generation":"1","version":"${version}"},"floor":null,` +
+      `"refused":[]}],"edge":{"version":null,"ageMs":null,"verdicts":{},"counters":{}}}`;
+    const push: Push = async () => answer(heads[rig.sent.length - 1] ?? 0n);
+    const rig = new Rig(await attested(short, NOW), new MemorySource(), push, [EDGE]);
+    for (let i = 0; i < 5; i++) await rig.publish();
+    expect(rig.sent.length).toBeLessThanOrEqual(10);
+  });
+});
+
+describe('a store behind the chain in memory', async () => {
+  const versions = CHAIN_LINKS_MAX + 6;
+  const long = await historyOf(versions);
+
+  test('gets the older commits from the source, in bounded deltas', async () => {
+    const rig = await rigFor(long);
+    await rig.publish();
+    expect(storeOf(rig, 0).head).toBe(BigInt(versions));
+    expect(storeOf(rig, 0).active).toBe(BigInt(versions));
+    for (const delta of rig.edge.deltas) {
+      expect(commitsIn(delta)).toBeLessThanOrEqual(COMMITS_PER_DELTA_MAX);
+      expect(delta.length).toBeLessThanOrEqual(DELTA_BYTES_MAX);
+    }
+    expect(rig.edge.deltas.length).toBe(1 + Math.ceil(versions / COMMITS_PER_DELTA_MAX));
+  });
+
+  /** One store stands at the head and has heard; the other starts again with nothing. */
+  async function oneLost() {
+    const rig = await rigFor(long, ['weur', 'enam']);
+    storeOf(rig, 1).stuck = true;
+    const all = { commits: long.commits, attestations: [] };
+    await storeOf(rig, 0).ingest(all, NOW);
+    await rig.publish();
+    storeOf(rig, 1).stuck = false;
+    rig.nowMs += 30_000;
+    rig.holder = await attested(long, rig.nowMs);
+    return rig;
+  }
+
+  // E6: the source is down, the stores that hold everything go on.
+  test('does not silence the words for the others when the source is down', async () => {
+    const rig = await oneLost();
+    rig.source.broken = 'down';
+    for (let i = 0; i < 2; i++) await rig.publish();
+    expect(storeOf(rig, 0).freshAtMs).toBe(rig.nowMs);
+  });
+
+  // Attack: one old file made large. No delta with it is taken, so no word would arrive any more.
+  test('does not make a delta of more bytes than a receiver takes', async () => {
+    const rig = await oneLost();
+    rig.source.write(1n, 'x'.repeat(DELTA_BYTES_MAX + 1));
+    for (let i = 0; i < 2; i++) await rig.publish();
+    expect(Math.max(...rig.edge.deltas.map((delta) => delta.length))).toBeLessThan(DELTA_BYTES_MAX);
+    expect(storeOf(rig, 0).freshAtMs).toBe(rig.nowMs);
+  });
+});
+
+describe('one push a target', () => {
+  /** Answers that a test gives by hand. */
+  function byHand() {
+    const asked: { url: string; answer: PromiseWithResolvers<string> }[] = [];
+    const push: Push = (url) => {
+      const answer = Promise.withResolvers<string>();
+      // Whatever goes round without end is stopped here, and seen in the count.
+      if (asked.length < 20) asked.push({ url, answer });
+      return answer.promise;
+    };
+    return { asked, push };
+  }
+
+  const behind =
+    '{"stores":[{"id":"a","head":{"generation":"1","version":"0"},"floor":null,"refused":[]}],' +
+    '"edge":{"version":null,"ageMs":null,"verdicts":{},"counters":{}}}';
+
+  test('is under way at a time, and the next goes with the next turn', async () => {
+    const { asked, push } = byHand();
+    const rig = new Rig(await attested(short, NOW), new MemorySource(), push, [PEER, EDGE]);
+    for (let i = 0; i < 3; i++) await rig.publish();
+    expect(asked.map(({ url }) => url)).toEqual(['peer', 'edge']);
+    asked[0]?.answer.reject(new Error('timed out'));
+    await settled();
+    expect(rig.publisher.status[0]?.state).toEqual({
+      kind: 'failed',
+      atMs: NOW,
+      reason: 'timed out',
+    });
+    await rig.publish();
+    expect(asked.map(({ url }) => url)).toEqual(['peer', 'edge', 'peer']);
+  });
+
+  // "At once on a change" (H3): two seconds later is the whole budget of a commit, and more.
+  test.each([PEER, EDGE])(
+    'what is new while a push is under way follows it ($kind)',
+    async (to) => {
+      const { asked, push } = byHand();
+      const old = await historyOf(1);
+      const rig = new Rig(await attested(old, NOW), new MemorySource(), push, [to]);
+      await rig.publish();
+      await commit(old, priorityOf(5));
+      rig.nowMs += 100;
+      rig.holder = await attested(old, rig.nowMs, rig.holder.book);
+      await rig.publish();
+      const place = '{"generation":"1","version":"1"}';
+      const store = `{"id":"a","head":${place},"floor":${place},"refused":[]}`;
+      const edge = `{"stores":[${store}],"edge":{"version":"1","ageMs":0,"verdicts":{},"counters":{}}}`;
+      asked[0]?.answer.resolve(to.kind === 'peer' ? store : edge);
+      await settled();
+      const versions = rig.to(to).map((delta) => wordsIn(delta).map(({ version }) => version));
+      expect(versions).toEqual([
+        [1n, 1n],
+        [2n, 2n],
+      ]);
+    },
+  );
+
+  test('a target that was dropped is let alone, even where it lags', async () => {
+    const { asked, push } = byHand();
+    const rig = new Rig(await attested(short, NOW), new MemorySource(), push, [EDGE]);
+    await rig.publish();
+    rig.publisher.retarget([PEER]);
+    for (let i = 0; i < 5; i++) {
+      asked
+        .filter(({ url }) => url === 'edge')
+        .at(-1)
+        ?.answer.resolve(behind);
+      await settled();
+    }
+    expect(asked.map(({ url }) => url)).toEqual(['edge']);
+    expect(rig.publisher.status).toEqual([{ ...PEER, state: { kind: 'untried' } }]);
+    await rig.publish();
+    expect(asked.map(({ url }) => url)).toEqual(['edge', 'peer']);
+  });
+});
+
+describe('what a delta carries', () => {
+  test('every word that is still valid, and none that is not (H3)', async () => {
+    const rig = await rigFor(await historyOf(1));
+    rig.nowMs = NOW + 14_999;
+    await rig.publish();
+    rig.nowMs = NOW + 15_000;
+    await rig.publish();
+    const [first = '', ...others] = rig.edge.deltas;
+    expect(wordsIn(first)).toHaveLength(2);
+    expect(wordsIn(others.at(-1) ?? '')).toHaveLength(0);
+  });
+
+  // A deployment of many agents: a relay may be left out, for another relays it. One's own may not.
+  test('an agent’s own word, however many others it has heard', async () => {
+    const agents = ATTESTATIONS_PER_DELTA_MAX + 6;
+    const many: Trust = await trustOfSites(agents / 2, 2);
+    const heard = Array.from({ length: agents - 1 }, (_, i) => [
+      1 + (i + 1) / 2,
+      1 + ((i + 1) % 2),
+    ]);
+    const order = [...heard, [1, 1]] as const;
+    const words = await Promise.all(
+      order.map(([site = 0, agent = 0]) => {
+        return say({ site: Math.floor(site), agent, version: 1, issuedAt: NOW });
+      }),
+    );
+    const { holder } = emptyHolder(many, crypto);
+    const full = receiveAll(holder, words, NOW);
+    expect([full.refused, full.holder.book.latest.size]).toEqual([[], agents]);
+    expect(full.holder.book.latest.has(agentOf(1, 1).kid)).toBe(true);
+    const ports = { nowMs: () => NOW, crypto: nodeCrypto, signer: agentOf(1, 1) };
+    const sent: string[] = [];
+    const push: Push = async (_, delta) => `${sent.push(delta)}`;
+    const rest = { source: new MemorySource(), keep: new MemoryKeep(), log: () => {} };
+    const sender = { site: 's1', agent: 's1-1', targets: [PEER] };
+    new Publisher(sender, () => full.holder, { ...ports, ...rest, push }).publish();
+    await settled();
+    expect(wordsIn(sent[0] ?? '').map(({ agent }) => agent)).toContain('s1-1');
+  });
+});
+
+describe('what a target answers', () => {
+  const edge = '"edge":{"version":"3","ageMs":12,"verdicts":{"eu1":"up"},"counters":{"ok":1}}';
+  const store = (version: number) =>
+    `{"id":"s${version}","head":{"generation":"1","version":"${version}"},"floor":null,"refused":[]}`;
+  const silent = '{"id":"s","floor":null,"refused":[],"code":"store-timeout"}';
+  test.each<readonly [string, Target['kind'], string, bigint | null]>([
+    ['the lowest of its stores', 'edge', `{"stores":[${store(7)},${store(3)}],${edge}}`, 3n],
+    ['the one that answered', 'edge', `{"stores":[${silent},${store(9)}],${edge}}`, 9n],
+    ['none, where none answered', 'edge', `{"stores":[${silent}],${edge}}`, null],
+    ['none, where there are none', 'edge', `{"stores":[],${edge}}`, null],
+    ['a peer’s own', 'peer', store(4), 4n],
+    ['more than is known', 'peer', store(4).replace('{', '{"more":[1],'), 4n],
+  ])('its head is %s', (_, kind, text, version) => {
+    expect(readAnswer(kind, text)?.head?.version ?? null).toBe(version);
+  });
+
+  test.each<readonly [string, Target['kind'], string]>([
+    ['nothing', 'edge', ''],
+    ['a page', 'edge', '<html>'],
+    ['null', 'edge', 'null'],
+    ['no stores', 'edge', '{}'],
+    ['a peer’s', 'edge', store(1)],
+    ['a store that says nothing', 'edge', `{"stores":[{"id":"a"}],${edge}}`],
+    ['a version below 0', 'edge', `{"stores":[${store(-1)}],${edge}}`],
+    ['a version that is a number', 'edge', `{"stores":[],"edge":{"version":3}}`],
+    ['an edge’s', 'peer', `{"stores":[],${edge}}`],
+    ['brackets without end', 'peer', '['.repeat(10_000)],
+    ['a code that is a number', 'peer', store(1).replace('"refused":[]', '"refused":[1]')],
+  ])('an answer that is none is a failure: %s', async (_, kind, text) => {
+    expect(readAnswer(kind, text)).toBeNull();
+    const target = { url: 'x', kind };
+    const push: Push = async () => text;
+    const rig = new Rig(await attested(short, NOW), new MemorySource(), push, [target]);
+    await rig.publish();
+    const reason = 'the answer is not readable';
+    expect(rig.publisher.status[0]?.state).toEqual({ kind: 'failed', atMs: NOW, reason });
+    expect(rig.sent).toHaveLength(1);
+  });
+});
