@@ -21,8 +21,8 @@ const bareWorker = {
 } satisfies PluginOptions['miniflare'];
 
 /**
- * The Worker around edge tests: the edge Worker with its stores beside it. Its trust document is the
- * one that `trustDocument()` of test/shared/kit.ts signs; its gateways answer what they were asked.
+ * The Worker around edge tests: the edge Worker with its stores beside it. Its trust document is
+ * the one that test/shared/kit.ts signs; its gateways answer what they were asked.
  */
 const edgeWorker: PluginOptions = {
   main: './test/edge/main.ts',
@@ -41,7 +41,7 @@ const edgeWorker: PluginOptions = {
   },
 };
 
-/** A gateway of test/shared/kit.ts: `/answer/<kind>` asks for that answer, the rest is told back. */
+/** A gateway of the kit: `/answer/<kind>` asks for that answer, anything else is told back. */
 async function gateway(request: Request): Promise<Response> {
   const { hostname, pathname } = new URL(request.url);
   if (!/^gw\.(eu1|us1)\.example$/.test(hostname)) return bareWorker.outboundService(request);

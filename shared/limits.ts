@@ -66,8 +66,8 @@ export const HEAD_COMMITS_MAX = 64;
 /** Map nodes an isolate holds (E4 bounds by bytes later): 2,048 nodes are about 16 MiB parsed. */
 export const ISOLATE_NODES_MAX = 2048;
 
-/** Map nodes that one look-up may fetch: depth is log256(tenants); 8 is 10^15 tenants. */
-export const LOOKUP_FETCHES_MAX = 8;
+/** Nodes one look-up may fetch: host, wildcard, tenant, each of log256 depth; 5 is 10^13 tenants. */
+export const LOOKUP_FETCHES_MAX = 16;
 
 /** Attestation life (H3): silence of a site is believed for this long. */
 export const ATTESTATION_LIFE_MS = 15_000;
@@ -90,14 +90,24 @@ export const REFRESH_MARK_MS = 1_000;
 /** How long a cold or expired isolate may try to get verified state before it answers 503 (E3). */
 export const COLD_BUDGET_MS = 2_000;
 
+/** How long an isolate asks a store that failed only after the others. */
+export const STORE_PENALTY_MS = 5_000;
+
 /** Life of the head document in the Cache API of a location (E1). */
 export const HEAD_CACHE_S = 1;
 
 /** Life of a map node in the Cache API: its name is its digest, so only space limits it. */
 export const NODE_CACHE_S = 86_400;
 
-/** Time a store gets in the fan-out of an ingest (E1); the slowest must not hold the sender. */
-export const STORE_TIMEOUT_MS = 2_000;
+/**
+ * Time a store gets in the fan-out of an ingest (E1), and then the isolate to refresh itself: together
+ * under what the sender waits (PUSH_TIMEOUT_MS).
+ */
+export const STORE_INGEST_TIMEOUT_MS = 900;
+export const INGEST_REFRESH_MS = 600;
+
+/** Time a store gets to answer a read: three in a row fit the cold budget. */
+export const STORE_READ_TIMEOUT_MS = 600;
 
 /** Hard ages in seconds (E3): default and the most a policy may ask for. */
 export const HARD_AGE_S = {

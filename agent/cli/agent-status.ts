@@ -5,6 +5,7 @@ import * as z from 'zod/mini';
 import { parseJson } from '../../shared/canonical.ts';
 import { ingestAnswerSchema, storeAnswerSchema } from '../../shared/control/answer.ts';
 import { counterSchema, firstIssue } from '../../shared/schema.ts';
+import { codeOf } from '../adapters/durable-file.ts';
 import { STATUS_PATH } from '../api/listen.ts';
 import { STATUS_BYTES_MAX, STATUS_TIMEOUT_MS } from './limits.ts';
 
@@ -82,9 +83,9 @@ async function boundedText({ body }: Response): Promise<string> {
 
 /** What fetch says is "fetch failed"; why is in its cause. */
 function reasonOf(error: unknown): string {
-  const { cause } = error as { readonly cause?: { readonly code?: unknown } };
-  if (typeof cause?.code === 'string') return cause.code;
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  return cause instanceof Error ? codeOf(cause) || cause.message : error.message;
 }
 
 /** One edge or store as the agents last heard of it. */

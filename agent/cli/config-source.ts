@@ -59,12 +59,12 @@ export async function readSources(path: string): Promise<readonly ReadFile[]> {
   const read: ReadFile[] = [];
   let bytes = 0;
   for (const each of paths) {
-    const text = await textOf(each);
-    bytes += text.length;
+    const found = await bytesOf(each);
+    bytes += found.length;
     if (bytes > CONFIG_FOLDER_BYTES_MAX) {
       throw new CliError('input', `${path}: over ${CONFIG_FOLDER_BYTES_MAX} bytes in all`);
     }
-    read.push(readSource(each, text));
+    read.push(readSource(each, textOf(each, found)));
   }
   return read;
 }
@@ -155,14 +155,22 @@ async function filesOf(path: string): Promise<readonly string[]> {
   }
 }
 
-async function textOf(path: string): Promise<string> {
+async function bytesOf(path: string): Promise<Buffer> {
   try {
     if ((await stat(path)).size > CONFIG_FILE_BYTES_MAX) {
       throw new CliError('input', `${path}: over ${CONFIG_FILE_BYTES_MAX} bytes`);
     }
-    return await readFile(path, 'utf8');
+    return await readFile(path);
   } catch (error) {
     throw unreadable(path, error);
+  }
+}
+
+function textOf(path: string, bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new CliError('input', `${path}: not UTF-8`, { cause });
   }
 }
 

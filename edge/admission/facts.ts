@@ -42,10 +42,13 @@ function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
+function degrees(value: unknown, most: number): number | null {
+  if (typeof value !== 'string' || !/^-?\d{1,3}(?:\.\d{1,16})?$/.test(value)) return null;
+  return Math.abs(Number(value)) <= most ? Number(value) : null;
+}
+
 /** Both coordinates, or none: half a place is no place. */
 function coordinates(cf: Readonly<Record<string, unknown>>): readonly [number, number] | null {
-  const latitude = Number(text(cf['latitude']) ?? Number.NaN);
-  const longitude = Number(text(cf['longitude']) ?? Number.NaN);
-  const valid = Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180;
-  return valid ? [latitude, longitude] : null;
+  const [latitude, longitude] = [degrees(cf['latitude'], 90), degrees(cf['longitude'], 180)];
+  return latitude === null || longitude === null ? null : [latitude, longitude];
 }

@@ -6,7 +6,11 @@ import { canonical, parseJson } from '../../shared/canonical.ts';
 import { type StoreAnswer, storeAnswerSchema } from '../../shared/control/answer.ts';
 import { openDelta } from '../../shared/control/delta.ts';
 import type { ControlCode } from '../../shared/control/refusal.ts';
-import { DELTA_BYTES_MAX, STORE_TIMEOUT_MS } from '../../shared/limits.ts';
+import {
+  DELTA_BYTES_MAX,
+  INGEST_REFRESH_MS,
+  STORE_INGEST_TIMEOUT_MS,
+} from '../../shared/limits.ts';
 import type { EdgePorts, StorePort } from '../env.ts';
 import { refresh } from './refresh.ts';
 import type { View } from './view.ts';
@@ -25,15 +29,20 @@ export async function ingest(
     return refusal(delta.code, 403);
   }
   const stores = await Promise.all(ports.stores.map((store) => offer(store, body, ports)));
-  await refresh(view, ports, colo);
+  await Promise.race([refresh(view, ports, colo), elapsed(INGEST_REFRESH_MS, ports)]);
   return json(200, { stores, edge: view.status(ports.nowMs()) });
+}
+
+/** The answer says where this isolate is by then; it does not wait for a store that hangs. */
+async function elapsed(ms: number, ports: EdgePorts): Promise<void> {
+  await ports.timeout(ms, 'refresh').catch(() => {});
 }
 
 async function offer(store: StorePort, body: string, ports: EdgePorts): Promise<StoreAnswer> {
   const failed = (code: ControlCode) => ({ id: store.id, floor: null, refused: [], code });
   let answered: string;
   try {
-    const late = ports.timeout(STORE_TIMEOUT_MS, 'store-timeout');
+    const late = ports.timeout(STORE_INGEST_TIMEOUT_MS, 'store-timeout');
     answered = await Promise.race([store.ingest(body), late]);
   } catch (error) {
     const late = error instanceof Error && error.message === 'store-timeout';

@@ -10,9 +10,9 @@ import {
   LOOKUP_FETCHES_MAX,
   NODE_CACHE_S,
   SOFT_AGE_MS,
-  STORE_TIMEOUT_MS,
+  STORE_READ_TIMEOUT_MS,
 } from '../../shared/limits.ts';
-import type { EdgePorts } from '../env.ts';
+import type { EdgePorts, StorePort } from '../env.ts';
 import { inTableOrder } from './stores.ts';
 import type { Standing, View } from './view.ts';
 
@@ -22,7 +22,7 @@ const HEAD_KEY = 'head';
 export async function refresh(view: View, ports: EdgePorts, colo?: string): Promise<void> {
   const cached = await quietly(ports.cache.get(HEAD_KEY));
   const adopted = cached !== null && (await view.adopt(cached, ports.nowMs()));
-  if (!adopted || view.ageMs(ports.nowMs()) > SOFT_AGE_MS) {
+  if (!adopted || view.headAgeMs(ports.nowMs()) > SOFT_AGE_MS) {
     await refreshFromStores(view, ports, colo);
   }
   const global = view.missingGlobal;
@@ -39,24 +39,25 @@ export async function findTenant(
   ports: EdgePorts,
   colo?: string,
 ): Promise<Exclude<TenantLookup, { kind: 'missing' }> | null> {
-  for (let fetches = 0; fetches <= LOOKUP_FETCHES_MAX; fetches++) {
+  for (let fetches = 0; ; fetches++) {
     const found = view.lookUp(host, standing);
     if (found.kind !== 'missing') return found;
+    if (fetches === LOOKUP_FETCHES_MAX) return null;
     const { map, digest } = found;
     const loaded = await loadPiece(view, ports, colo, digest, (text) => {
       return view.takeNode(text, map, digest);
     });
     if (!loaded) return null;
   }
-  return null;
 }
 
 async function refreshFromStores(view: View, ports: EdgePorts, colo?: string): Promise<void> {
   for (const store of ordered(view, ports, colo)) {
-    const head = await asked(view, ports, store.head());
+    const head = await asked(view, ports, store, store.head());
     if (head !== null && (await view.adopt(head, ports.nowMs()))) {
       ports.background(quietly(ports.cache.put(HEAD_KEY, head, HEAD_CACHE_S)));
-      if (view.missingGlobal !== null || view.standing !== null) return;
+      // One that lags behind the agents is not the last word: the next one may know more.
+      if (view.headAgeMs(ports.nowMs()) <= SOFT_AGE_MS) return;
     }
   }
 }
@@ -72,7 +73,7 @@ async function loadPiece(
   const cached = await quietly(ports.cache.get(key));
   if (cached !== null && accept(view, take(cached))) return true;
   for (const store of ordered(view, ports, colo)) {
-    const text = await asked(view, ports, store.piece(digest));
+    const text = await asked(view, ports, store, store.piece(digest));
     if (text === null || !accept(view, take(text))) continue;
     ports.background(quietly(ports.cache.put(key, text, NODE_CACHE_S)));
     return true;
@@ -85,18 +86,29 @@ function accept(view: View, fault: Refusal | null): boolean {
   return fault === null;
 }
 
-function ordered(view: View, ports: EdgePorts, colo: string | undefined) {
+/** By the signed table, else by continent; those that failed just now come last. */
+function ordered(view: View, ports: EdgePorts, colo: string | undefined): readonly StorePort[] {
   const table = view.standing?.global.stores;
-  return table === undefined ? ports.stores : inTableOrder(ports.stores, table, colo);
+  const stores = table === undefined ? ports.stores : inTableOrder(ports.stores, table, colo);
+  const nowMs = ports.nowMs();
+  return stores.toSorted((a, b) => {
+    return Number(view.hasFailed(a.id, nowMs)) - Number(view.hasFailed(b.id, nowMs));
+  });
 }
 
 /** What a store answers in time; null, and counted, when it does not. */
-async function asked<T>(view: View, ports: EdgePorts, work: Promise<T>): Promise<T | null> {
+async function asked<T>(
+  view: View,
+  ports: EdgePorts,
+  { id }: StorePort,
+  work: Promise<T>,
+): Promise<T | null> {
   try {
-    return await Promise.race([work, ports.timeout(STORE_TIMEOUT_MS, 'store-timeout')]);
+    return await Promise.race([work, ports.timeout(STORE_READ_TIMEOUT_MS, 'store-timeout')]);
   } catch (error) {
     const late = error instanceof Error && error.message === 'store-timeout';
     view.count(late ? 'store-timeout' : 'store-failed');
+    view.noteFailure(id, ports.nowMs());
     return null;
   }
 }

@@ -35,7 +35,8 @@ export function inTableOrder(
   table: Readonly<Record<string, readonly string[]>>,
   colo: string | undefined,
 ): readonly StorePort[] {
-  const row = (colo !== undefined && table[colo]) || table['otherwise'] || [];
+  const own = colo !== undefined && Object.hasOwn(table, colo) ? table[colo] : undefined;
+  const row = own ?? table['otherwise'] ?? [];
   const place = ({ id }: StorePort) => (row.includes(id) ? row.indexOf(id) : row.length);
   return stores.toSorted((a, b) => place(a) - place(b));
 }
@@ -45,8 +46,9 @@ function storePort(env: EdgeEnv, { id, hint, binding }: StorePlace): StorePort {
   const stub = () => env[binding].getByName(id, { locationHint: hint });
   return {
     id,
-    ingest: (delta) => stub().ingest(id, delta),
-    head: () => stub().head(id),
-    piece: (digest) => stub().piece(id, digest),
+    // Asynchronous, so that a missing binding is a store that cannot be reached.
+    ingest: async (delta) => stub().ingest(id, delta),
+    head: async () => stub().head(id),
+    piece: async (digest) => stub().piece(id, digest),
   };
 }

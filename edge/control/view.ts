@@ -15,7 +15,7 @@ import type { Trust } from '../../shared/control/trust.ts';
 import type { Crypto } from '../../shared/crypto.ts';
 import { type Digest, digestBytes } from '../../shared/digest.ts';
 import type { Verdict } from '../../shared/health/verdict.ts';
-import { ISOLATE_NODES_MAX, REFRESH_MARK_MS } from '../../shared/limits.ts';
+import { ISOLATE_NODES_MAX, REFRESH_MARK_MS, STORE_PENALTY_MS } from '../../shared/limits.ts';
 import { type Basis, basisOf, verdictsOf } from '../../shared/steering/scene.ts';
 
 /** What decisions are made on: an active version whose global part is loaded. */
@@ -28,9 +28,11 @@ export class View {
   readonly #crypto: Crypto;
   readonly #nodes = new Map<Digest, MapNode>();
   readonly #refused = new Map<string, number>();
+  readonly #failedAtMs = new Map<string, number>();
   #mirror: Mirror;
   #standing: Standing | null = null;
   #markedUntilMs = 0;
+  #freshAtMs = 0;
 
   constructor(trust: Trust, crypto: Crypto) {
     this.#mirror = emptyMirror(trust);
@@ -48,12 +50,22 @@ export class View {
   /** Digest of the global part that the active version needs and this isolate lacks, or null. */
   get missingGlobal(): Digest | null {
     const { active } = this.#mirror;
-    return active === null || active === this.#standing?.link ? null : active.manifest.global;
+    return active === null || active.digest === this.#standing?.link.digest
+      ? null
+      : active.manifest.global;
   }
 
-  /** Milliseconds since a threshold last supported what is active. */
+  /** Milliseconds since a threshold last supported the newest active version that is known here. */
+  headAgeMs(nowMs: number): number {
+    return nowMs - this.#mirror.freshAtMs;
+  }
+
+  /**
+   * Milliseconds since a threshold last supported what this isolate stands on. When something newer is
+   * active whose global part cannot be had, nothing makes the old one younger.
+   */
   ageMs(nowMs: number): number {
-    return Math.max(0, nowMs - this.#mirror.freshAtMs);
+    return Math.max(0, nowMs - this.#freshAtMs);
   }
 
   /** Takes a head that a cache or a store gave. False: refused, counted, nothing changed. */
@@ -78,6 +90,7 @@ export class View {
     if (!parsed.success) return refuse('malformed', 'global part');
     const { active } = this.#mirror;
     if (active?.manifest.global === digest) this.#standing = { link: active, global: parsed.data };
+    this.#stand();
     return null;
   }
 
@@ -114,6 +127,15 @@ export class View {
     return true;
   }
 
+  /** A store that failed is asked last for a while, so that it costs its timeout once. */
+  noteFailure(store: string, nowMs: number): void {
+    this.#failedAtMs.set(store, nowMs);
+  }
+
+  hasFailed(store: string, nowMs: number): boolean {
+    return nowMs - (this.#failedAtMs.get(store) ?? 0) < STORE_PENALTY_MS;
+  }
+
   count(code: string): void {
     this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
   }
@@ -128,12 +150,13 @@ export class View {
 
   /** Stands on the active version at once when its global part is the one already held. */
   #stand(): void {
-    const { active } = this.#mirror;
+    const { active, freshAtMs } = this.#mirror;
     const held = this.#standing;
-    if (active === null || held === null || active === held.link) return;
+    if (active === null || held === null) return;
     if (active.manifest.global === held.link.manifest.global) {
       this.#standing = { link: active, global: held.global };
     }
+    if (this.#standing?.link.digest === active.digest) this.#freshAtMs = freshAtMs;
   }
 
   /** Least recently used goes first: a read moves a node to the end. */

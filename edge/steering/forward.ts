@@ -47,10 +47,14 @@ export async function forward(
   chosen: Chosen,
   ports: EdgePorts,
 ): Promise<Response> {
-  const { search } = new URL(request.url);
+  // Byte for byte, an empty query included; `URL` would drop its mark.
+  const query = request.url.indexOf('?');
+  const search = query < 0 ? '' : request.url.slice(query);
   const target = `${chosen.outcome.gateway}${chosen.facts.path}${search}`;
-  const headers = outbound(request.headers, provenanceOf(chosen, request));
-  const { method, body } = request;
+  const { method } = request;
+  // A body of GET or HEAD means nothing (RFC 9110, 9.3.1), and the runtime sends none.
+  const body = method === 'GET' || method === 'HEAD' ? null : request.body;
+  const headers = outbound(request.headers, provenanceOf(chosen, body !== null));
   const answer = await ports.send(
     new Request(target, { method, headers, body, redirect: 'manual' }),
   );
@@ -76,7 +80,7 @@ function inbound(answer: Response, id: string): Response {
   return response;
 }
 
-function provenanceOf({ id, facts, outcome, admission, basis }: Chosen, request: Request): string {
+function provenanceOf({ id, facts, outcome, admission, basis }: Chosen, hasBody: boolean): string {
   return writeProvenance({
     host: facts.host,
     aud: outcome.region,
@@ -90,6 +94,6 @@ function provenanceOf({ id, facts, outcome, admission, basis }: Chosen, request:
     epoch: admission.epoch,
     decision: id,
     hop: 1,
-    body: request.body === null ? 'none' : 'unsigned',
+    body: hasBody ? 'unsigned' : 'none',
   });
 }

@@ -31,7 +31,7 @@ export async function handle(request: Request, view: View, ports: EdgePorts): Pr
   if (read.kind === 'malformed') return undecided(read.code);
   const { facts } = read;
   refreshWhenSoft(view, ports, facts.colo);
-  const decided = await decideWith(view, facts, ports);
+  const decided = await within(COLD_BUDGET_MS, decideWith(view, facts, ports), ports);
   if (decided === null) return undecided('no-state');
   const { scene, decision } = decided;
   log(id, facts, scene, decision, ports);
@@ -58,7 +58,7 @@ async function decideWith(view: View, facts: Facts, ports: EdgePorts): Promise<D
   const { outcome } = first?.decision ?? {};
   const expired = outcome?.kind === 'refuse' && outcome.code === 'state-expired';
   if (first !== null && !expired) return first;
-  await within(COLD_BUDGET_MS, refresh(view, ports, facts.colo), ports);
+  await refresh(view, ports, facts.colo);
   return attempt(view, facts, ports);
 }
 
@@ -87,11 +87,12 @@ function refreshWhenSoft(view: View, ports: EdgePorts, colo: string | undefined)
   }
 }
 
-async function within(ms: number, work: Promise<void>, ports: EdgePorts): Promise<void> {
+/** What `work` comes to in time; null when it does not (E3). */
+async function within<T>(ms: number, work: Promise<T>, ports: EdgePorts): Promise<T | null> {
   try {
-    await Promise.race([work, ports.timeout(ms, 'cold')]);
+    return await Promise.race([work, ports.timeout(ms, 'cold')]);
   } catch {
-    // The caller looks at what the view has by now.
+    return null;
   }
 }
 

@@ -3,10 +3,11 @@
 // place: the store starts again from nothing but its floor, and agents send what it lacks.
 
 import { parseCanonical, parseJson, utf8 } from '../../shared/canonical.ts';
-import { append, type Link, linkOf } from '../../shared/control/chain.ts';
+import type { Place } from '../../shared/control/answer.ts';
+import { append, compareVersions, type Link, linkOf } from '../../shared/control/chain.ts';
 import { envelopeKind } from '../../shared/control/envelope.ts';
 import { emptyHolder, type Holder, verifyCommit } from '../../shared/control/holder.ts';
-import { decodeJws } from '../../shared/control/jws.ts';
+import { decodeJws, type Jws } from '../../shared/control/jws.ts';
 import { readManifest } from '../../shared/control/manifest.ts';
 import { globalSchema } from '../../shared/control/record.ts';
 import { isRefusal, type Refusal, refuse } from '../../shared/control/refusal.ts';
@@ -17,9 +18,38 @@ import type { Crypto } from '../../shared/crypto.ts';
 import { type Digest, digestBytes } from '../../shared/digest.ts';
 import type { CommitRow, Rows } from './rows.ts';
 
-/** The holder that the rows amount to, or what is wrong with them. */
+/** The floor that the rows prove, and what is wrong with the row, if anything. */
+export interface OpenedFloor {
+  readonly floor: Floor | null;
+  readonly fault: Refusal | null;
+}
+
+export interface Floor extends Place {
+  readonly jws: Jws;
+}
+
+/**
+ * The floor's row names a place and carries the commit of that place, so it cannot be raised to what
+ * was never signed (that would silence the store) nor be turned into nonsense unnoticed.
+ */
+export async function openFloor(rows: Rows, trust: Trust, crypto: Crypto): Promise<OpenedFloor> {
+  const row = rows.floor();
+  if (row === null) return { floor: null, fault: null };
+  const decoded = decodeJws(parseJson(row.jws)?.value, envelopeKind, crypto);
+  if (!('claimed' in decoded)) return { floor: null, fault: decoded };
+  const envelope = await verifyCommit(decoded, trust, crypto);
+  if ('code' in envelope) return { floor: null, fault: envelope };
+  const { cluster, generation, version } = envelope.value;
+  if (cluster !== trust.cluster) return { floor: null, fault: refuse('cluster', cluster) };
+  const same = row.generation === `${generation}` && row.version === `${version}`;
+  const fault = same ? null : refuse('rollback', `the floor is ${version}, not ${row.version}`);
+  return { floor: { generation, version, jws: envelope.jws }, fault };
+}
+
+/** The holder that the rows amount to, or what is wrong with them. Nothing below `floor` is all. */
 export async function openHolder(
   rows: Rows,
+  floor: Floor | null,
   trust: Trust,
   crypto: Crypto,
 ): Promise<{ readonly kind: 'opened'; readonly holder: Holder } | Refusal> {
@@ -31,6 +61,9 @@ export async function openHolder(
     holder = { ...holder, chain: append(holder.chain, link) };
   }
   const head = holder.chain.at(-1);
+  if (floor !== null && (head === undefined || compareVersions(head, floor) < 0)) {
+    return refuse('rollback', `the rows end before the floor, ${floor.version}`);
+  }
   if (head === undefined) {
     rows.reset(writes);
     return { kind: 'opened', holder };
@@ -57,6 +90,7 @@ async function readLink(row: CommitRow, holder: Holder, crypto: Crypto): Promise
   const { cluster, version, previous, manifest } = decoded.claimed;
   const before = holder.chain.at(-1);
   if (cluster !== holder.trust.cluster) return refuse('cluster', cluster);
+  if (version !== BigInt(row.version)) return refuse('gap', `row ${row.version}: ${version}`);
   if (before !== undefined && version !== before.version + 1n) return refuse('gap', `${version}`);
   if (before !== undefined && previous !== before.digest) return refuse('previous', `${version}`);
   const envelope = await verifyCommit(decoded, holder.trust, crypto);

@@ -5,6 +5,7 @@
 import { canonical } from '../../shared/canonical.ts';
 import type { Place } from '../../shared/control/answer.ts';
 import type { Admitted } from '../../shared/control/holder.ts';
+import type { Jws } from '../../shared/control/jws.ts';
 import type { Writes } from '../../shared/control/state.ts';
 import type { Digest } from '../../shared/digest.ts';
 import { CHAIN_LINKS_MAX, NODE_RETENTION_VERSIONS } from '../../shared/limits.ts';
@@ -16,12 +17,20 @@ const SCHEMA = `
     digest TEXT PRIMARY KEY, text TEXT NOT NULL, retired INTEGER);
   CREATE INDEX IF NOT EXISTS pieces_retired ON pieces (retired) WHERE retired IS NOT NULL;
   CREATE TABLE IF NOT EXISTS floor (
-    one INTEGER PRIMARY KEY CHECK (one = 1), generation TEXT NOT NULL, version TEXT NOT NULL);
+    one INTEGER PRIMARY KEY CHECK (one = 1), generation TEXT NOT NULL, version TEXT NOT NULL,
+    jws TEXT NOT NULL);
 `;
 
 export interface CommitRow {
+  readonly version: number;
   readonly jws: string;
   readonly manifest: string;
+}
+
+export interface FloorRow {
+  readonly generation: string;
+  readonly version: string;
+  readonly jws: string;
 }
 
 export class Rows {
@@ -35,8 +44,8 @@ export class Rows {
   /** Oldest first, the newest that a chain holds. */
   commits(): readonly CommitRow[] {
     return this.#storage.sql
-      .exec<{ jws: string; manifest: string }>(
-        'SELECT jws, manifest FROM (SELECT * FROM commits ORDER BY version DESC LIMIT ?) ORDER BY version',
+      .exec<{ version: number; jws: string; manifest: string }>(
+        'SELECT * FROM (SELECT * FROM commits ORDER BY version DESC LIMIT ?) ORDER BY version',
         CHAIN_LINKS_MAX,
       )
       .toArray();
@@ -49,11 +58,11 @@ export class Rows {
     return row?.text ?? null;
   }
 
-  floor(): Place | null {
+  floor(): FloorRow | null {
     const [row] = this.#storage.sql
-      .exec<{ generation: string; version: string }>('SELECT generation, version FROM floor')
+      .exec<{ generation: string; version: string; jws: string }>('SELECT * FROM floor')
       .toArray();
-    return row ? { generation: BigInt(row.generation), version: BigInt(row.version) } : null;
+    return row ?? null;
   }
 
   store({ link, writes }: Admitted): void {
@@ -94,11 +103,13 @@ export class Rows {
     });
   }
 
-  raiseFloor({ generation, version }: Place): void {
+  /** `jws` is the commit of that version: a floor that nobody signed for is none. */
+  setFloor({ generation, version }: Place, jws: Jws): void {
     this.#storage.sql.exec(
-      'INSERT OR REPLACE INTO floor (one, generation, version) VALUES (1, ?, ?)',
+      'INSERT OR REPLACE INTO floor (one, generation, version, jws) VALUES (1, ?, ?, ?)',
       generation.toString(),
       version.toString(),
+      JSON.stringify(jws),
     );
   }
 

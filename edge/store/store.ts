@@ -2,8 +2,8 @@
 // `head` and `piece`. The shell of `shared/control`: it verifies, admits, writes rows, answers.
 
 import { utf8 } from '../../shared/canonical.ts';
-import { contradiction } from '../../shared/control/activation.ts';
-import { answerOf, type StoreAnswer } from '../../shared/control/answer.ts';
+import { contradiction, sitesBeyond } from '../../shared/control/activation.ts';
+import { answerOf, placeOf, type StoreAnswer } from '../../shared/control/answer.ts';
 import { compareVersions } from '../../shared/control/chain.ts';
 import { openDelta } from '../../shared/control/delta.ts';
 import { writeHead } from '../../shared/control/head.ts';
@@ -18,7 +18,7 @@ import { type Refusal, refuse } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import type { Crypto } from '../../shared/crypto.ts';
 import { type Digest, digestBytes } from '../../shared/digest.ts';
-import { openHolder, readState } from './open.ts';
+import { type Floor, openFloor, openHolder, readState } from './open.ts';
 import type { Rows } from './rows.ts';
 
 export interface StorePorts {
@@ -34,24 +34,36 @@ export class Store {
   readonly #ports: StorePorts;
   readonly #storage: HolderStorage;
   #holder: Holder;
+  #floor: Floor | null;
 
-  private constructor(id: string, holder: Holder, ports: StorePorts) {
+  private constructor(id: string, holder: Holder, floor: Floor | null, ports: StorePorts) {
     this.#id = id;
     this.#holder = holder;
+    this.#floor = floor;
     this.#ports = ports;
     this.#storage = {
       nodes: nodeSource(ports),
-      store: (admitted) => ports.rows.store(admitted),
+      store: (admitted) => {
+        ports.rows.store(admitted);
+        // At once: should what comes next throw, memory and rows are still one state.
+        this.#holder = admitted.holder;
+      },
     };
   }
 
   static async open(id: string, trust: Trust, ports: StorePorts): Promise<Store> {
-    const opened = await openHolder(ports.rows, trust, ports.crypto);
-    if (opened.kind === 'opened') return new Store(id, opened.holder, ports);
+    const { rows, crypto } = ports;
+    const { floor, fault } = await openFloor(rows, trust, crypto);
+    if (fault !== null) {
+      ports.log({ alarm: fault.code, store: id, detail: fault.detail, action: 'floor put right' });
+      if (floor !== null) rows.setFloor(floor, floor.jws);
+    }
+    const opened = await openHolder(rows, floor, trust, crypto);
+    if (opened.kind === 'opened') return new Store(id, opened.holder, floor, ports);
     ports.log({ alarm: opened.code, store: id, detail: opened.detail, action: 'start again' });
-    const { holder, writes } = emptyHolder(trust, ports.crypto);
-    ports.rows.reset(writes);
-    return new Store(id, holder, ports);
+    const { holder, writes } = emptyHolder(trust, crypto);
+    rows.reset(writes);
+    return new Store(id, holder, floor, ports);
   }
 
   /** Takes a delta (C9) and says where the store stands. Never throws on what it is sent. */
@@ -63,7 +75,7 @@ export class Store {
     try {
       const taken = admitBatch(this.#holder, batch, this.#storage, nowMs(), crypto);
       this.#holder = taken.holder;
-      this.#leaveFork(nowMs());
+      this.#leaveFork(taken.refused, nowMs());
       this.#raiseFloor();
       return this.#answer(taken.refused);
     } catch (error) {
@@ -73,11 +85,9 @@ export class Store {
     }
   }
 
-  /** Below its own floor (it began again) a store has no commits to offer yet (E5). */
+  /** What isolates read; never anything below the floor (E5). */
   head(): string {
-    const floor = this.#ports.rows.floor();
-    const behind = floor !== null && compareVersions(this.#holder.state.manifest, floor) < 0;
-    return writeHead(behind ? { ...this.#holder, chain: [] } : this.#holder);
+    return writeHead(this.#holder, this.#floor);
   }
 
   /** Canonical text of a piece, or null. A damaged one is never handed out. */
@@ -93,11 +103,20 @@ export class Store {
    * here by any one agent. When a threshold attests another one in its place, the store goes back
    * to what is active, and the next delta brings the right one (C9, I16).
    */
-  #leaveFork(nowMs: number): void {
+  #leaveFork(refused: readonly Refusal[], nowMs: number): void {
     const { active, chain } = this.#holder;
-    const fork = contradiction(active, { ...this.#holder, nowMs });
-    if (fork === null) return;
-    const refusal = refuse('equivocation', `commit ${fork.version} is not the attested one`);
+    const head = chain.at(-1);
+    if (head === undefined || head.digest === active?.digest) return;
+    const evidence = { ...this.#holder, nowMs };
+    // Either sites name another commit in the place of a held one, or they are beyond what is held and
+    // what was brought does not follow it.
+    const broken = refused.some(({ code }) => code === 'previous');
+    const passed = broken && sitesBeyond(evidence) >= this.#holder.trust.threshold;
+    if (!passed && contradiction(active, evidence) === null) return;
+    const refusal = refuse(
+      'equivocation',
+      'what is held beyond the active version is not attested',
+    );
     if (active === null) {
       this.#startAgain(refusal);
       return;
@@ -121,10 +140,10 @@ export class Store {
   /** The floor outlives the rows: it is written when a version first becomes active (E5). */
   #raiseFloor(): void {
     const { active } = this.#holder;
-    const floor = this.#ports.rows.floor();
-    if (active !== null && (floor === null || compareVersions(active, floor) > 0)) {
-      this.#ports.rows.raiseFloor(active);
-    }
+    if (active === null) return;
+    if (this.#floor !== null && compareVersions(active, this.#floor) <= 0) return;
+    this.#ports.rows.setFloor(active, active.jws);
+    this.#floor = active;
   }
 
   #startAgain({ code, detail }: Refusal): void {
@@ -139,10 +158,8 @@ export class Store {
     for (const refusal of refused.filter(({ code: one }) => one !== 'attestation-old')) {
       this.#ports.log({ alarm: refusal.code, store: this.#id, detail: refusal.detail });
     }
-    const answer = {
-      ...answerOf(this.#id, this.#holder, refused),
-      floor: this.#ports.rows.floor(),
-    };
+    const floor = this.#floor === null ? null : placeOf(this.#floor);
+    const answer = { ...answerOf(this.#id, this.#holder, refused), floor };
     return code === undefined ? answer : { ...answer, code };
   }
 }

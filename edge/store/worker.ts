@@ -31,7 +31,11 @@ export class EdgeStore extends DurableObject<StoreEnv> {
   }
 
   #open(id: string): Promise<Store> {
-    this.#store ??= this.#load(id);
+    this.#store ??= this.#load(id).catch((error: unknown) => {
+      // The next call tries again.
+      this.#store = null;
+      throw error;
+    });
     return this.#store;
   }
 

@@ -91,6 +91,15 @@ export function contradiction(
   return null;
 }
 
+/** How many sites name a version beyond the newest link held. */
+export function sitesBeyond({ chain, book, trust, nowMs }: Evidence): number {
+  const head = newest(chain);
+  const sites = [...validBySite(book, trust, nowMs).values()];
+  return sites.filter((attestations) =>
+    attestations.some((named) => head === null || compareVersions(named, head) > 0),
+  ).length;
+}
+
 function highest(attestations: readonly Attestation[], chain: Chain): Link | null {
   let best: Link | null = null;
   for (const attestation of attestations) {

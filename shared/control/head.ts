@@ -8,8 +8,9 @@ import { canonical, parseJson, toWire, utf8, utf8Length } from '../canonical.ts'
 import type { Crypto } from '../crypto.ts';
 import { ATTESTATIONS_PER_DELTA_MAX, DELTA_BYTES_MAX, HEAD_COMMITS_MAX } from '../limits.ts';
 import { firstIssue } from '../schema.ts';
+import type { Place } from './answer.ts';
 import { EMPTY_BOOK, receiveAttestation } from './attestation.ts';
-import { type Chain, type Link, linkOf, newest } from './chain.ts';
+import { type Chain, compareVersions, type Link, linkOf, newest } from './chain.ts';
 import { envelopeKind } from './envelope.ts';
 import { activated, type Holder, verifyAttestations, verifyCommit } from './holder.ts';
 import { decodeJws } from './jws.ts';
@@ -33,11 +34,11 @@ export const HEAD_VERSION = 1;
 
 /**
  * The head document of a full holder, as text: from what is active on, as far as the bounds reach. An
- * isolate needs the active commit first, then those that sites name.
+ * isolate needs the active commit first, then those that sites name. Nothing below `floor` is offered
+ * (E5): words from before, replayed to a holder that has just started, would bring it back.
  */
-export function writeHead({ chain, book, active }: Holder): string {
-  const from = chain.findIndex((link) => link.digest === active?.digest);
-  const links = withinBytes(chain.slice(Math.max(from, 0)).slice(0, HEAD_COMMITS_MAX));
+export function writeHead({ chain, book, active }: Holder, floor: Place | null = null): string {
+  const links = withinBytes(offered(chain, active, floor));
   const commits = links.map(({ jws, manifest }) => ({
     jws,
     manifest: toWire(manifest),
@@ -123,6 +124,15 @@ async function readLink(
     version === claimed.version &&
     lamport === claimed.lamport;
   return matches ? linkOf(envelope, manifest) : refuse('manifest', `${claimed.version}`);
+}
+
+function offered(chain: Chain, active: Link | null, floor: Place | null): readonly Link[] {
+  const known = floor === null ? chain : chain.filter((link) => compareVersions(link, floor) >= 0);
+  const from = known.findIndex((link) => link.digest === active?.digest);
+  // What is active is not known yet: the newest, which sites name.
+  return from < 0 && floor === null
+    ? known.slice(-HEAD_COMMITS_MAX)
+    : known.slice(Math.max(from, 0)).slice(0, HEAD_COMMITS_MAX);
 }
 
 /** The first of `links` that fit half of what an isolate takes; one at least. */

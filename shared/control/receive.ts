@@ -71,8 +71,10 @@ export function admitBatch(
   const refused = [...batch.refused];
   let held = holder;
   for (const envelope of batch.commits) {
-    if (screenCommit(held, envelope.jws, 0, crypto).kind === 'known') continue;
-    const admitted = admitCommit(held, envelope, storage.nodes, crypto);
+    const screened = screenCommit(held, envelope.jws, 0, crypto);
+    if (screened.kind === 'known') continue;
+    const admitted =
+      screened.kind === 'new' ? admitCommit(held, envelope, storage.nodes, crypto) : screened;
     if (admitted.kind === 'refused') {
       refused.push(admitted);
       break;

@@ -131,11 +131,7 @@ describe('a value that is none is refused where it stands', () => {
       { gateway: { ...gateway, service: 'http://127.0.0.1:1/notes' } },
       /^gateway\.service: /,
     ],
-    [
-      'a URL that does not parse',
-      { gateway: { ...gateway, service: 'http://[' } },
-      /^gateway\.service: /,
-    ],
+    ['a URL that does not parse', { ingest: ['http://['] }, /^ingest\.0: /],
     ['an unknown observation', { assume: 'fine' }, /^assume: /],
     ['an unknown member', { apii: api }, /apii/],
     ['an unknown member within', { api: { ...api, tls: true } }, /tls/],

@@ -16,16 +16,11 @@ import {
   type Edit,
   failureOf,
   land,
+  narrower,
   newProject,
   planOf,
+  slower,
 } from './project-kit.ts';
-
-const slower: Edit = ({ policies }) => {
-  policies['std'] = { ...policies['std'], slowStartS: 30 } as never;
-};
-const narrower: Edit = ({ scopes }) => {
-  scopes['atlantic'] = { regions: ['us1'], ingress: { countries: ['DE'] } };
-};
 
 /** The plan with one operation's value changed. */
 function tampered(plan: Plan, key: string, change: (value: object) => object): Plan {

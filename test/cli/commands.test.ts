@@ -1,46 +1,29 @@
 // The command line as people and scripts meet it: a process with arguments, an exit code, data on
 // stdout, messages on stderr.
 
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { EXIT, exitOf } from '../../agent/cli/exit.ts';
-import type { Project } from '../../agent/cli/init.ts';
+import { apply } from '../../agent/cli/commands/apply.ts';
+import { plan } from '../../agent/cli/commands/plan.ts';
 import { ask } from '../../agent/cli/question.ts';
 import { readState } from '../../agent/cli/state.ts';
 import { decide } from '../../shared/steering/decide.ts';
 import { recordOf } from '../../shared/steering/explain.ts';
 import {
+  applying,
   commit,
-  commitPath,
-  type Edit,
+  narrower,
   newFolder,
   newProject,
   objectOf,
   portolan,
+  slower,
+  within,
   writeConfig,
 } from './project-kit.ts';
 
 const DIGEST = expect.stringMatching(/^[A-Za-z0-9_-]{43}$/);
-
-const slower: Edit = ({ policies }) => {
-  policies['std'] = { ...policies['std'], slowStartS: 30 } as never;
-};
-const narrower: Edit = ({ scopes }) => {
-  scopes['atlantic'] = { regions: ['us1'], ingress: { countries: ['DE'] } };
-};
-const wider: Edit = ({ scopes }) => {
-  scopes['eu'] = { regions: ['eu1', 'us1'], ingress: 'any' };
-};
-
-/** Arguments of `command` in a project. */
-function within({ paths }: Project, ...args: readonly string[]): readonly string[] {
-  return [...args, '--project', paths.folder];
-}
-
-function applying(project: Project, ...args: readonly string[]): readonly string[] {
-  return within(project, 'apply', ...args, '--key', project.keys.operator, '--reason', 'why');
-}
 
 describe('from nothing to a decision', () => {
   test('init, validate, plan, apply, history and explain answer in JSON', async () => {
@@ -154,9 +137,8 @@ describe('two operators', () => {
     const plans = [slower, narrower].map((_, i) => join(project.paths.folder, `plan-${i}.json`));
     for (const [i, edit] of [slower, narrower].entries()) {
       await writeConfig(project, edit);
-      const planned = await portolan(within(project, 'plan', '--out', plans[i] ?? ''));
-      expect(planned.exit).toBe(0);
-      expect(planned.stderr).toContain(`apply it with: portolan apply ${plans[i]}`);
+      const { notes } = await plan({ project: project.paths.folder, out: plans[i] ?? '' });
+      expect(notes?.[0]).toContain(`apply it with: portolan apply ${plans[i]}`);
     }
     const outcomes = await Promise.all(
       plans.map((plan) => portolan(applying(project, plan, '--json'))),
@@ -172,16 +154,15 @@ describe('two operators', () => {
   test('a plan that was edited on the way is refused', async () => {
     const project = await newProject();
     const file = join(project.paths.folder, 'plan.json');
-    await portolan(within(project, 'plan', '--out', file));
+    await plan({ project: project.paths.folder, out: file });
     const text = await readFile(file, 'utf8');
     const edits = [
       text.replace('"acme.example"', '"evil.example"'),
       text.replace('"kind":"plan"', '"kind":"plot"'),
     ];
-    const finished = [];
-    for (const edited of edits) {
-      finished.push(await portolan(applying(project, '-', '--json'), { stdin: edited }));
-    }
+    const finished = await Promise.all(
+      edits.map((stdin) => portolan(applying(project, '-', '--json'), { stdin })),
+    );
     expect(finished.map(({ exit }) => exit)).toEqual([7, 2]);
   });
 });
@@ -196,6 +177,16 @@ describe('secrets', () => {
     const right = await portolan(args, { stdin: jwk });
     expect([right.exit, objectOf(right)]).toMatchObject([0, { commits: [{ version: '1' }] }]);
     expect(right.stdout).not.toContain(JSON.parse(jwk).d);
+  });
+
+  test('a key that others may read is used, with a warning', async () => {
+    const project = await newProject();
+    await chmod(project.keys.operator, 0o644);
+    const flags = { project: project.paths.folder, key: project.keys.operator, reason: 'why' };
+    const { exit, text, data, notes } = await apply(undefined, flags);
+    expect([exit, text]).toEqual([0, expect.stringMatching(/^version 1: /)]);
+    expect(notes).toEqual([expect.stringContaining('others may read this key')]);
+    expect(data).toMatchObject({ warnings: notes });
   });
 
   test('a new key is written for its owner alone, and never over another', async () => {

@@ -1,49 +1,7 @@
 // The configuration's faults: all at once, each at the place where it was written.
 
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readConfig } from '../../agent/cli/config.ts';
-import { CONFIG_FILE_BYTES_MAX } from '../../agent/cli/limits.ts';
-import type { TrustDocument } from '../../shared/control/trust.ts';
-import { trustDocument } from '../shared/kit.ts';
-import { failureOf, newFolder } from './project-kit.ts';
-
-const FINE = `cluster: demo
-sites:
-  eu1: {slot: 1, at: [50.11, 8.68], gateway: "https://gw.eu1.example"}
-  us1: {slot: 2, at: [39.04, -77.49], gateway: "https://gw.us1.example"}
-  w1: {region: false}
-threshold: 2
-scopes:
-  eu: {regions: [eu1], ingress: any}
-policies:
-  std: {}
-tenants:
-  acme: {hosts: [acme.example], scope: eu, home: eu1, policy: std}
-`;
-
-/** Lines of `FINE` replaced, from 1. */
-function withLines(lines: Readonly<Record<number, string>>): string {
-  const all = FINE.split('\n');
-  for (const [line, text] of Object.entries(lines)) all[Number(line) - 1] = text;
-  return all.join('\n');
-}
-
-async function faultsOf(text: string, trust: TrustDocument | null = null) {
-  const path = join(await newFolder(), 'c.yaml');
-  await writeFile(path, text);
-  const { code, exit, lines } = await failureOf(readConfig(path, trust));
-  expect([code, exit]).toEqual(['config', 2]);
-  return lines.map((line) => line.replaceAll(path, 'c.yaml'));
-}
-
-async function filesIn(files: Readonly<Record<string, string>>): Promise<string> {
-  const folder = join(await newFolder(), 'conf');
-  await mkdir(folder);
-  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-  return folder;
-}
+import { faultsOf, withLines } from './config-kit.ts';
 
 describe('a fault is shown where it was written', () => {
   const table: readonly (readonly [string, string, readonly string[]])[] = [
@@ -84,7 +42,8 @@ describe('a fault is shown where it was written', () => {
       'a misspelt field',
       withLines({ 10: '  std: {replicaRead: true}' }),
       [
-        'c.yaml:10:9: policies.std.replicaRead: there is no such field; did you mean "replicaReads"?',
+        'c.yaml:10:9: policies.std.replicaRead: ' +
+          'there is no such field; did you mean "replicaReads"?',
       ],
     ],
     [
@@ -127,8 +86,8 @@ describe('a fault is shown where it was written', () => {
       'an unknown store',
       withLines({ 11: 'stores: {FRA: [weru]}\ntenants:' }),
       [
-        'c.yaml:11:16: stores.FRA.0: expected one of wnam, enam, sam, weur, eeur, apac, oc, afr, me; ' +
-          'did you mean "weur"?',
+        'c.yaml:11:16: stores.FRA.0: ' +
+          'expected one of wnam, enam, sam, weur, eeur, apac, oc, afr, me; did you mean "weur"?',
       ],
     ],
     [
@@ -201,127 +160,5 @@ describe('what the schema cannot see is shown too', () => {
       'c.yaml:12:40: tenants.acme.scope: there is no scope ue; did you mean "eu"?',
       'c.yaml:12:78: tenants.acme.priority: Too big: expected number to be <=9',
     ]);
-  });
-});
-
-describe('the configuration agrees with the pinned trust document', () => {
-  test('where it does, it is read', async () => {
-    const path = join(await newFolder(), 'c.yaml');
-    await writeFile(path, FINE);
-    const { config } = await readConfig(path, trustDocument());
-    expect(config.tenants['acme']).toMatchObject({ home: 'eu1', priority: 1 });
-    expect(config.policies['std']).toEqual({
-      replicaReads: false,
-      mode: 'enforce',
-      hardAgeS: { write: 60, read: 300, revocation: 60 },
-      slowStartS: 60,
-      sessionPaths: [],
-    });
-  });
-
-  test('another cluster, threshold or site is a fault', async () => {
-    const text = withLines({ 1: 'cluster: damo', 5: '  w2: {region: false}', 6: 'threshold: 3' });
-    expect(await faultsOf(text, trustDocument())).toEqual([
-      'c.yaml:1:10: cluster: trust.json is of cluster demo',
-      'c.yaml:2:1: sites: trust.json names w1 too',
-      'c.yaml:5:3: sites.w2: trust.json names no such site; did you mean "w1"?',
-      'c.yaml:6:12: threshold: trust.json says 2',
-    ]);
-  });
-});
-
-describe('YAML itself', () => {
-  test('a file that is no YAML is shown at its places and not judged further', async () => {
-    expect(await faultsOf('cluster: demo\n\tsites: 1\nscopes: !!none 3\n')).toEqual([
-      'c.yaml:2:1: Tabs are not allowed as indentation',
-      'c.yaml:3:9: Unresolved tag: tag:yaml.org,2002:none',
-    ]);
-  });
-
-  test('a key written twice is shown at both places, beside the other faults', async () => {
-    const twice = '  std: {}\n  std: {mode: observe}';
-    expect(await faultsOf(withLines({ 10: twice }))).toEqual([
-      'c.yaml:11:3: policies.std: written twice; first at c.yaml:10:3',
-      'c.yaml:11:15: policies.std.mode: expected enforce',
-    ]);
-  });
-
-  test('a name that would be a prototype is refused', async () => {
-    expect(await faultsOf(withLines({ 10: '  std: {}\n  __proto__: {}' }))).toEqual([
-      'c.yaml:11:3: policies.__proto__: this name is reserved',
-    ]);
-  });
-
-  test('aliases are expanded within bounds', async () => {
-    const shared = '  std: &std {replicaReads: true}\n  other: *std';
-    const path = join(await newFolder(), 'c.yaml');
-    await writeFile(path, withLines({ 10: shared }));
-    const { config } = await readConfig(path, null);
-    expect(config.policies['other']).toEqual(config.policies['std']);
-    const bomb = ['a: &a [x,x,x,x,x,x,x,x,x,x]', 'b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]'];
-    bomb.push('c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]', 'd: [*c,*c,*c,*c,*c,*c,*c,*c]');
-    expect(await faultsOf(bomb.join('\n'))).toEqual([
-      'c.yaml:1:1: not read: Excessive alias count indicates a resource exhaustion attack',
-    ]);
-  });
-
-  test('brackets without end are a fault and not a crash', async () => {
-    const [first] = await faultsOf(`a: ${'['.repeat(50_000)}`);
-    expect(first).toMatch(/^c\.yaml:1:\d+: /);
-  });
-
-  test('a file beyond the bound is not read', async () => {
-    const path = join(await newFolder(), 'c.yaml');
-    await writeFile(path, ' '.repeat(CONFIG_FILE_BYTES_MAX + 1));
-    const error = await failureOf(readConfig(path, null));
-    expect([error.code, error.exit]).toEqual(['input', 2]);
-    await writeFile(path, FINE + ' '.repeat(CONFIG_FILE_BYTES_MAX - FINE.length));
-    expect((await readConfig(path, null)).config.cluster).toBe('demo');
-  });
-});
-
-describe('a folder', () => {
-  const [top, tenants] = FINE.split('tenants:');
-
-  test('is one configuration in parts', async () => {
-    const folder = await filesIn({
-      'a.yaml': `${top}`,
-      'b.yml': `tenants:${tenants}`,
-      'c.yaml': 'tenants:\n  b: {hosts: [b.example], scope: eu, home: eu1, policy: std}\n',
-      'empty.yaml': '# nothing yet\n',
-      'notes.txt': '[',
-      '.hidden.yaml': '[',
-    });
-    const { config, text } = await readConfig(folder, null);
-    expect(Object.keys(config.tenants)).toEqual(['acme', 'b']);
-    expect(text).toBeNull();
-  });
-
-  test('a record or a field in two files is shown at both places', async () => {
-    const folder = await filesIn({
-      'a.yaml': FINE,
-      'b.yaml': 'threshold: 2\nscopes:\n  eu: {regions: [us1], ingress: any}\n',
-    });
-    const { lines } = await failureOf(readConfig(folder, null));
-    expect(lines.map((line) => line.replaceAll(`${folder}/`, ''))).toEqual([
-      'b.yaml:1:1: threshold: written twice; first at a.yaml:6:1',
-      'b.yaml:3:3: scopes.eu: written twice; first at a.yaml:8:3',
-    ]);
-  });
-
-  test('a fault names the file it is in', async () => {
-    const folder = await filesIn({
-      'a.yaml': `${top}`,
-      'b.yaml': 'tenants:\n  b: {hosts: [b.example], scope: eu, home: eu2, policy: std}\n',
-    });
-    const { lines } = await failureOf(readConfig(folder, null));
-    expect(lines.map((line) => line.replaceAll(`${folder}/`, ''))).toEqual([
-      'b.yaml:2:44: tenants.b.home: there is no region eu2; did you mean "eu1"?',
-    ]);
-  });
-
-  test('without a file in it is no configuration', async () => {
-    const error = await failureOf(readConfig(await filesIn({}), null));
-    expect([error.code, error.exit]).toEqual(['input', 2]);
   });
 });

@@ -1,14 +1,11 @@
-// Explanations: every region with its reason, and logged decisions decided again.
+// Explanations: every region with its reason, and what was assumed to say so.
 
 import { describe, expect, test } from 'vitest';
 import { countryCentres } from '../../agent/cli/countries.ts';
 import { ask, type Question } from '../../agent/cli/question.ts';
 import { outcomeText, reasonsOf } from '../../agent/cli/reasons.ts';
-import { decideAgain, firstDifference, readRecord } from '../../agent/cli/recompute.ts';
 import { readState, type State } from '../../agent/cli/state.ts';
-import { toWire } from '../../shared/canonical.ts';
 import { decide } from '../../shared/steering/decide.ts';
-import { recordOf } from '../../shared/steering/explain.ts';
 import { commit, type Edit, failureOf, newProject } from './project-kit.ts';
 
 async function stateWith(edit?: Edit): Promise<State> {
@@ -178,90 +175,5 @@ describe('a question that makes no sense', () => {
       const error = await failureOf(Promise.try(() => ask(state, question)));
       expect([error.code, error.exit]).toEqual(['usage', 2]);
     }
-  });
-});
-
-describe('a logged decision', () => {
-  async function logged(edit?: Edit) {
-    const state = await stateWith(edit ?? open);
-    const { asked, decision } = answerTo(state, { op: 'read', from: 'DE', down: ['eu1'] });
-    const record = recordOf('d1', asked.facts, asked.scene, decision);
-    return { state, record: structuredClone(record) as Record<string, unknown> };
-  }
-
-  test('comes out the same', async () => {
-    const { state, record } = await logged();
-    expect(decideAgain(readRecord(JSON.stringify(record)), state)).toMatchObject({ kind: 'same' });
-  });
-
-  const changes: readonly (readonly [string, (record: never) => void, string])[] = [
-    [
-      'with another verdict',
-      (record: { seen: { verdicts: object } }) => {
-        record.seen.verdicts = { eu1: 'up', us1: 'up' };
-      },
-      'decision.candidates.0.lot.kind',
-    ],
-    [
-      'with another place of the client',
-      (record: { facts: { at: unknown } }) => {
-        record.facts.at = [0, 0];
-      },
-      'decision.candidates.0.distance.km',
-    ],
-    [
-      'with another outcome',
-      (record: { decision: { outcome: { region: string } } }) => {
-        record.decision.outcome.region = 'eu1';
-      },
-      'decision.outcome.region',
-    ],
-    [
-      'that names another manifest',
-      (record: { basis: { manifest: string }; decision: { basis: { manifest: string } } }) => {
-        record.basis.manifest = 'A'.repeat(43);
-      },
-      'basis.manifest',
-    ],
-    [
-      'with a candidate left out',
-      (record: { decision: { candidates: unknown[] } }) => {
-        record.decision.candidates.pop();
-      },
-      'decision.candidates.1',
-    ],
-  ];
-  test.each(changes)('%s comes out different, and where is said', async (_, change, path) => {
-    const { state, record } = await logged();
-    change(record as never);
-    const again = decideAgain(readRecord(JSON.stringify(record)), state);
-    expect(again).toMatchObject({ kind: 'different', first: { path } });
-  });
-
-  test('of a version that the directory does not have cannot be confirmed', async () => {
-    const { state, record } = await logged();
-    const later = { ...record, basis: { ...(record['basis'] as object), version: '7' } };
-    const error = await failureOf(
-      Promise.try(() => decideAgain(readRecord(JSON.stringify(later)), state)),
-    );
-    expect([error.code, error.exit]).toEqual(['gap', 7]);
-  });
-
-  test('that is none is refused', async () => {
-    const { record } = await logged();
-    const { decision: _, ...without } = record;
-    for (const text of ['', '{}', '[', JSON.stringify(without)]) {
-      const error = await failureOf(Promise.try(() => readRecord(text)));
-      expect([error.code, error.exit]).toEqual(['input', 2]);
-    }
-  });
-
-  test('equal values have no first difference, whatever the order of members', () => {
-    expect(firstDifference({ a: 1, b: [2n] }, { b: ['2'], a: 1 })).toBeNull();
-    expect(firstDifference(toWire({ a: null }), {})).toEqual({
-      path: 'a',
-      recorded: null,
-      recomputed: undefined,
-    });
   });
 });

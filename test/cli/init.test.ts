@@ -151,7 +151,7 @@ describe('what others start from', () => {
     expect(signerOf(secrets.EDGE_KEY)?.kid).toBe((await readSigner(keys.edge)).kid);
   });
 
-  test('the checklist names every agent’s file, in the order in which things are done', async () => {
+  test('the checklist names every agent’s file, in the order of things', async () => {
     const { paths, agents } = await newProject();
     const text = await readFile(paths.checklist, 'utf8');
     for (const { agent } of agents) expect(text).toContain(`agents/${agent}.yaml`);
@@ -165,7 +165,8 @@ describe('what others start from', () => {
 describe('a configuration of one’s own', () => {
   test('is taken as it was written, with its sites, threshold and cluster', async () => {
     const path = join(await newFolder(), 'own.yaml');
-    const text = `# ours\ncluster: own\nsites: {a: {slot: 5, at: [1, 2], gateway: "https://a.example"}}
+    const site = '{slot: 5, at: [1, 2], gateway: "https://a.example"}';
+    const text = `# ours\ncluster: own\nsites: {a: ${site}}
 threshold: 1\nscopes: {}\npolicies: {}\n`;
     await writeFile(path, text);
     const folder = join(await newFolder(), 'p');

@@ -41,6 +41,20 @@ export const BASE = {
 
 export type Edit = (config: Config) => void;
 
+export const slower: Edit = ({ policies }) => {
+  const { std } = policies;
+  if (std !== undefined) std.slowStartS = 30;
+};
+
+export const narrower: Edit = ({ scopes }) => {
+  scopes['atlantic'] = { regions: ['us1'], ingress: { countries: ['DE'] } };
+};
+
+/** Of class safety once `BASE` has landed. */
+export const wider: Edit = ({ scopes }) => {
+  scopes['eu'] = { regions: ['eu1', 'us1'], ingress: 'any' };
+};
+
 /** `BASE` after an edit, with every default written out. */
 export function configOf(edit: Edit = () => {}): Config {
   const config = configSchema.parse(structuredClone(BASE));
@@ -176,4 +190,32 @@ export function portolan(args: readonly string[], around: Surroundings = {}): Pr
 /** The one object on stdout. */
 export function objectOf({ stdout }: Finished): unknown {
   return JSON.parse(stdout);
+}
+
+/** Arguments of a command in a project. */
+export function within({ paths }: Project, ...args: readonly string[]): readonly string[] {
+  return [...args, '--project', paths.folder];
+}
+
+export function applying(project: Project, ...args: readonly string[]): readonly string[] {
+  return within(project, 'apply', ...args, '--key', project.keys.operator, '--reason', 'why');
+}
+
+/** `op key` of every operation, in order. */
+export function operationsIn({ commits }: Plan): readonly string[] {
+  return commits.flatMap(({ operations }) => operations.map(({ op, key }) => `${op} ${key}`));
+}
+
+/** `t0000` and so on, each with one host of its name, or with many long ones. */
+export function addTenants(many: number, hostsEach = 1): Edit {
+  return (config) => {
+    for (let i = 0; i < many; i++) {
+      const name = `t${String(i).padStart(4, '0')}`;
+      const long = 'x'.repeat(60);
+      const hosts = Array.from({ length: hostsEach }, (_, h) =>
+        hostsEach === 1 ? `${name}.example` : `h${h}.${long}.${long}.${long}.${name}.example`,
+      );
+      config.tenants[name] = { hosts, scope: 'eu', home: 'eu1', policy: 'std', priority: 1 };
+    }
+  };
 }

@@ -1,45 +1,31 @@
-// The command line where it says no, and in odd surroundings: exit codes, usage, colours, no terminal.
+// The command line where it says no, and in odd surroundings: exit codes, usage, colours, no
+// terminal.
 
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { apply } from '../../agent/cli/commands/apply.ts';
+import { explain } from '../../agent/cli/commands/explain.ts';
+import { init } from '../../agent/cli/commands/init.ts';
+import { status } from '../../agent/cli/commands/status.ts';
+import { validate } from '../../agent/cli/commands/validate.ts';
+import { world } from '../../agent/cli/commands/world.ts';
 import { EXIT, exitOf } from '../../agent/cli/exit.ts';
-import type { Project } from '../../agent/cli/init.ts';
-import { ask } from '../../agent/cli/question.ts';
-import { readState } from '../../agent/cli/state.ts';
-import { decide } from '../../shared/steering/decide.ts';
-import { recordOf } from '../../shared/steering/explain.ts';
 import {
+  applying,
   commit,
   commitPath,
-  type Edit,
+  failureOf,
   newFolder,
   newProject,
   objectOf,
   portolan,
+  wider,
+  within,
   writeConfig,
 } from './project-kit.ts';
 
-const DIGEST = expect.stringMatching(/^[A-Za-z0-9_-]{43}$/);
-
-const slower: Edit = ({ policies }) => {
-  policies['std'] = { ...policies['std'], slowStartS: 30 } as never;
-};
-const narrower: Edit = ({ scopes }) => {
-  scopes['atlantic'] = { regions: ['us1'], ingress: { countries: ['DE'] } };
-};
-const wider: Edit = ({ scopes }) => {
-  scopes['eu'] = { regions: ['eu1', 'us1'], ingress: 'any' };
-};
-
-/** Arguments of `command` in a project. */
-function within({ paths }: Project, ...args: readonly string[]): readonly string[] {
-  return [...args, '--project', paths.folder];
-}
-
-function applying(project: Project, ...args: readonly string[]): readonly string[] {
-  return within(project, 'apply', ...args, '--key', project.keys.operator, '--reason', 'why');
-}
+const USAGE = ['usage', 2, expect.stringMatching(/./)];
 
 describe('exit codes', () => {
   test('2 with every fault of the configuration on stderr, or in the object', async () => {
@@ -62,6 +48,16 @@ describe('exit codes', () => {
         ]),
       },
     });
+  });
+
+  test('7 when the pin itself does not verify, also for validate', async () => {
+    const project = await newProject();
+    const folder = project.paths.folder;
+    await writeFile(project.paths.trust, '{}');
+    const error = await failureOf(validate({ project: folder }));
+    expect([error.code, error.exit]).toEqual(['malformed', 7]);
+    await rm(project.paths.trust);
+    expect(await validate({ project: folder })).toMatchObject({ exit: 0, data: { pinned: false } });
   });
 
   test('1 when what was asked for cannot be written', async () => {
@@ -148,9 +144,6 @@ describe('usage', () => {
       'Allowed choices are read, write, session.',
     ],
     ['no command', [], 'Usage: portolan'],
-    ['a question without a tenant', ['explain', '--project', '/'], '--tenant and --op'],
-    ['no cluster', ['init', '/nowhere/at/all'], '--cluster NAME'],
-    ['an agent that is no URL', ['status', '--agent', 'eu1'], 'not an http(s) URL'],
   ];
   test('a mistake exits 2 and says on stderr what was meant', async () => {
     const finished = await Promise.all(table.map(([, args]) => portolan(args)));
@@ -158,6 +151,19 @@ describe('usage', () => {
       expect([what, finished[i]?.exit, finished[i]?.stdout]).toEqual([what, 2, '']);
       expect(finished[i]?.stderr).toContain(said);
     }
+  });
+
+  test('so does a mistake that only the command itself can see', async () => {
+    const seen = await Promise.all([
+      failureOf(explain({ project: '.' })),
+      failureOf(explain({ project: '.', tenant: 'acme', op: 'read', record: '-' })),
+      failureOf(init('/nowhere/at/all', { agents: 1 })),
+      failureOf(init('/nowhere/at/all', { agents: 1, cluster: 'A b' })),
+      failureOf(status(['eu1'])),
+      failureOf(apply('-', { project: '.', key: '-', reason: 'x' })),
+      failureOf(apply('plan.json', { project: '.', key: 'k', reason: 'x', prune: true })),
+    ]);
+    for (const { code, exit, message } of seen) expect([code, exit, message]).toEqual(USAGE);
   });
 
   test('a mistake is an object with --json', async () => {
@@ -190,18 +196,21 @@ describe('usage', () => {
     expect(finished).toMatchObject({ exit: 2, stdout: '' });
     expect(finished.stderr).toContain('no-such-thing');
   });
+
+  test('without the repository there is no world, and it says so', async () => {
+    const error = await failureOf(world([], await newFolder()));
+    expect([error.code, error.exit]).toEqual(['failure', 1]);
+    expect(error.lines.join()).toContain('comes with the repository');
+  });
 });
 
 describe('surroundings', () => {
   test('nobody is asked anything: an open, silent standard input changes nothing', async () => {
-    const project = await newProject();
     const folder = join(await newFolder(), 'p');
-    const finished = await Promise.all([
-      portolan(['init', folder, '--cluster', 'demo'], { stdin: 'open' }),
-      portolan(applying(project), { stdin: 'open' }),
-      portolan(within(project, 'plan', '--prune'), { stdin: 'open' }),
-    ]);
-    expect(finished.map(({ exit }) => exit)).toEqual([0, 0, 0]);
+    const made = await portolan(['init', folder, '--cluster', 'demo'], { stdin: 'open' });
+    const project = await newProject();
+    const applied = await portolan(applying(project), { stdin: 'open' });
+    expect([made.exit, applied.exit]).toEqual([0, 0]);
   });
 
   test('colours come when they are forced and go with NO_COLOR', async () => {

@@ -143,7 +143,7 @@ describe('what is missing', () => {
     expect(holder.state.manifest.version).toBe(2n);
   });
 
-  test('a directory without its trust document is not mounted, and nothing is planned', async () => {
+  test('a directory without its trust document is not mounted: nothing is planned', async () => {
     await rename(project.paths.control, `${project.paths.control}.away`);
     expect(await refusal()).toEqual(['source-unreadable', 6]);
   });

@@ -1,13 +1,14 @@
 // Status: what real agents say, shown side by side; what does not answer is said too.
 
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { nodeCrypto } from '../../agent/adapters/crypto.ts';
 import { ControlDirectory } from '../../agent/adapters/directory.ts';
 import { listenApi } from '../../agent/api/listen.ts';
 import { status } from '../../agent/cli/commands/status.ts';
 import type { Project } from '../../agent/cli/init.ts';
+import { STATUS_BYTES_MAX } from '../../agent/cli/limits.ts';
 import { readSigner } from '../../agent/cli/project.ts';
 import { Agent } from '../../agent/loop.ts';
 import type { Kept } from '../../agent/ports.ts';
@@ -15,7 +16,7 @@ import { statusOf } from '../../agent/status.ts';
 import { canonical } from '../../shared/canonical.ts';
 import { openJoin } from '../../shared/control/join.ts';
 import { until } from '../world/wait.ts';
-import { commit, failureOf, newProject, objectOf, portolan } from './project-kit.ts';
+import { commit, failureOf, newProject, objectOf, portolan, slower } from './project-kit.ts';
 
 const EDGE = 'http://edge.example/.portolan/ingest';
 
@@ -76,9 +77,7 @@ describe('agents', () => {
   test('are shown side by side, with edges, stores and lags', async () => {
     const project = await newProject();
     await commit(project);
-    await commit(project, ({ policies }) => {
-      policies['std'] = { ...policies['std'], slowStartS: 30 } as never;
-    });
+    await commit(project, slower);
     const urls = [await agentUp(project, 'eu1', ANSWER), await agentUp(project, 'w1', null)];
     const { exit, text, data } = await status(urls);
     expect(exit).toBe(0);
@@ -118,17 +117,29 @@ describe('agents', () => {
     });
   });
 
-  test('what answers something else is not believed', async () => {
-    const server = createServer((request, response) => {
-      if (request.headers.host?.startsWith('localhost') === true) response.writeHead(302);
-      response.end('{"site":"eu1"}');
-    }).listen(0, '127.0.0.1');
+  const answers: readonly (readonly [string, (response: ServerResponse) => void, string])[] = [
+    ['is no status', (response) => response.end('{"site":"eu1"}'), 'answered no status'],
+    ['is no JSON', (response) => response.end('<html>'), 'answered no status'],
+    ['is an error', (response) => response.writeHead(500).end('{}'), 'answered 500'],
+    [
+      'leads elsewhere',
+      (response) => response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(),
+      'redirect',
+    ],
+    [
+      'is too large',
+      (response) => response.end(' '.repeat(STATUS_BYTES_MAX + 1)),
+      'the answer is too large',
+    ],
+  ];
+  test.each(answers)('an answer that %s is not believed', async (_, answer, reason) => {
+    const server = createServer((_request, response) => answer(response)).listen(0, '127.0.0.1');
     await once(server, 'listening');
     onTestFinished(() => void server.close());
     const address = server.address();
     const port = address !== null && typeof address === 'object' ? address.port : 0;
     const error = await failureOf(status([`http://127.0.0.1:${port}`]));
     expect([error.code, error.exit]).toEqual(['unreachable', 6]);
-    expect(error.lines.join()).toContain('answered no status');
+    expect(error.lines.join()).toContain(reason);
   });
 });

@@ -74,6 +74,20 @@ export class HeldStore {
   }
 }
 
+/** A store that has just been opened on rows that nobody has used. */
+export function withStore<T>(
+  trust: Trust,
+  work: (held: HeldStore, storage: DurableObjectStorage) => Promise<T>,
+): Promise<T> {
+  return inNewObject(async (storage) => work(await HeldStore.open(storage, trust), storage));
+}
+
+/** What an answer says, in short: `head/floor refused`. */
+export function brief({ head, floor, refused, code }: StoreAnswer): string {
+  const codes = [...refused, ...(code === undefined ? [] : [`(${code})`])];
+  return [`${head?.version ?? '-'}/${floor?.version ?? '-'}`, ...codes].join(' ');
+}
+
 export type Dump = Readonly<Record<'commits' | 'pieces' | 'floor', readonly object[]>>;
 
 /** Everything that the rows hold. */

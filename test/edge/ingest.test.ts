@@ -6,7 +6,7 @@ import { View } from '../../edge/control/view.ts';
 import { utf8 } from '../../shared/canonical.ts';
 import { ingestAnswerSchema } from '../../shared/control/answer.ts';
 import { sealDelta } from '../../shared/control/delta.ts';
-import { DELTA_BYTES_MAX, PUSH_TIMEOUT_MS, STORE_TIMEOUT_MS } from '../../shared/limits.ts';
+import { DELTA_BYTES_MAX, PUSH_TIMEOUT_MS, STORE_INGEST_TIMEOUT_MS } from '../../shared/limits.ts';
 import { crypto, keyNamed, signTrust, testTrust, trustDocument } from '../shared/kit.ts';
 import { FakeStore, fakePorts } from './fake-ports.ts';
 import { NOW, Origin, sealed } from './origin.ts';
@@ -157,7 +157,7 @@ describe('the fan-out (E1)', () => {
       ['enam', undefined],
       ['apac', undefined],
     ]);
-    expect(new Set(asked)).toEqual(new Set([STORE_TIMEOUT_MS]));
+    expect(new Set(asked)).toEqual(new Set([STORE_INGEST_TIMEOUT_MS]));
   });
 
   // An agent that gives up first hears of no store at all, and takes the whole edge for lost.

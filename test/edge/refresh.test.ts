@@ -6,7 +6,12 @@ import { storesNear } from '../../edge/control/stores.ts';
 import { View } from '../../edge/control/view.ts';
 import type { EdgeEnv } from '../../edge/env.ts';
 import { canonical } from '../../shared/canonical.ts';
-import { HEAD_CACHE_S, NODE_CACHE_S, SOFT_AGE_MS, STORE_TIMEOUT_MS } from '../../shared/limits.ts';
+import {
+  HEAD_CACHE_S,
+  NODE_CACHE_S,
+  SOFT_AGE_MS,
+  STORE_READ_TIMEOUT_MS,
+} from '../../shared/limits.ts';
 import { crypto, put, testTrust } from '../shared/kit.ts';
 import { FakeStore, fakePorts } from './fake-ports.ts';
 import { change, NOW, Origin } from './origin.ts';
@@ -61,7 +66,7 @@ describe('the way of state', () => {
     expect(callsOf(all)).toEqual(before);
   });
 
-  test('a cached head over the soft age is asked for again, just under it is not (E3)', async () => {
+  test('a cached head over the soft age is asked for again, at it not (E3)', async () => {
     for (const [ageMs, asked] of [
       [SOFT_AGE_MS, 0],
       [SOFT_AGE_MS + 1, 1],
@@ -224,7 +229,7 @@ describe('a store that fails', () => {
       'weur head',
       'enam head',
     ]);
-    expect(ports.clock.nowMs - NOW).toBeLessThanOrEqual(2 * STORE_TIMEOUT_MS);
+    expect(ports.clock.nowMs - NOW).toBeLessThanOrEqual(2 * STORE_READ_TIMEOUT_MS);
   });
 
   test('one that has no piece: the next is asked', async () => {
@@ -243,7 +248,7 @@ describe('a store that fails', () => {
     const view = new View(trust, crypto);
     await ports.clock.run(refresh(view, ports));
     expect(view.standing).toBeNull();
-    expect(ports.clock.nowMs - NOW).toBe(all.length * STORE_TIMEOUT_MS);
+    expect(ports.clock.nowMs - NOW).toBe(all.length * STORE_READ_TIMEOUT_MS);
   });
 
   test('one that knows less than a threshold attests is not the last word (E1)', async () => {

@@ -81,12 +81,3 @@ test('commits stay as long as a chain holds them, oldest first', () =>
     expect(rows.commits()).toHaveLength(CHAIN_LINKS_MAX);
     expect(rows.commits()[0]?.jws).toBe('{"payload":"2"}');
   }));
-
-test('starting again leaves the floor and nothing else (E5)', () =>
-  withRows((rows, next) => {
-    next(['a']);
-    rows.raiseFloor({ generation: 1n, version: 1n });
-    rows.reset({ pieces: new Map(), nodes: new Map(), retired: [] });
-    expect([rows.commits(), rows.piece('a')]).toEqual([[], null]);
-    expect(rows.floor()).toEqual({ generation: 1n, version: 1n });
-  }));

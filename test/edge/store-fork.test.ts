@@ -2,8 +2,8 @@
 // must not become active, and must not keep the decided one out (C9, C10, I16).
 
 import { describe, expect, test } from 'vitest';
-import { FIRST, testTrust } from '../shared/kit.ts';
-import { dump, HeldStore, inNewObject } from './held-store.ts';
+import { FIRST, keyNamed, signCommit, testTrust } from '../shared/kit.ts';
+import { brief, dump, type HeldStore, withStore } from './held-store.ts';
 import { change, NOW, Origin } from './origin.ts';
 
 const trust = await testTrust();
@@ -15,10 +15,6 @@ async function histories(decided: number, undecided: number) {
   for (let n = 0; n < decided; n++) await right.commit(change(10 + n));
   for (let n = 0; n < undecided; n++) await fork.commit(change(20 + n));
   return { right, fork };
-}
-
-function withStore(work: (held: HeldStore, storage: DurableObjectStorage) => Promise<void>) {
-  return inNewObject(async (storage) => work(await HeldStore.open(storage, trust), storage));
 }
 
 /** Whatever it takes, the store comes to `right` with what agents send again and again. */
@@ -39,7 +35,7 @@ async function comesTo(held: HeldStore, right: Origin): Promise<void> {
 }
 
 test("one site's word for another commit leaves everything as it is (I16)", () =>
-  withStore(async (held, storage) => {
+  withStore(trust, async (held, storage) => {
     const { right, fork } = await histories(1, 1);
     await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
     const before = dump(storage);
@@ -55,7 +51,7 @@ describe('a fork is left when a threshold attests another', () => {
     ['of two commits, at the second', 2, 2],
     ['of three commits, at the second', 2, 3],
   ])('%s', (_, decided, undecided) =>
-    withStore(async (held) => {
+    withStore(trust, async (held) => {
       const { right, fork } = await histories(decided, undecided);
       await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
       held.nowMs = NOW + 1_000;
@@ -72,15 +68,26 @@ describe('a fork is left when a threshold attests another', () => {
     ['by three versions', 4, 1],
     ['by one version, the fork being longer', 3, 2],
   ])('also when the threshold is beyond it %s', (_, decided, undecided) =>
-    withStore(async (held) => {
+    withStore(trust, async (held) => {
       const { right, fork } = await histories(decided, undecided);
       await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
       await comesTo(held, right);
     }),
   );
 
+  test('also when what is brought begins before the fork', () =>
+    withStore(trust, async (held) => {
+      const { right, fork } = await histories(3, 1);
+      await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
+      for (let turn = 1; turn <= 3; turn++) {
+        held.nowMs = NOW + turn * 2_000;
+        await held.take({ commits: right.commits, attestations: await right.words(held.nowMs) });
+      }
+      expect(brief(await held.take({}))).toBe('5/5');
+    }));
+
   test('before anything was active, by starting again', () =>
-    withStore(async (held) => {
+    withStore(trust, async (held) => {
       const { right, fork } = await histories(1, 1);
       await held.take({ commits: fork.commits });
       await held.take({ attestations: await right.words(NOW) });
@@ -89,7 +96,7 @@ describe('a fork is left when a threshold attests another', () => {
     }));
 
   test('from the first commit on', () =>
-    withStore(async (held) => {
+    withStore(trust, async (held) => {
       const right = await Origin.start(trust);
       const fork = await Origin.of(trust, [...FIRST, ...change(5)], change(6));
       await held.take({ commits: fork.commits });
@@ -98,7 +105,7 @@ describe('a fork is left when a threshold attests another', () => {
     }));
 
   test('after a restart, when the store does not remember what was active (E5)', () =>
-    withStore(async (held) => {
+    withStore(trust, async (held) => {
       const { right, fork } = await histories(1, 1);
       await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
       await held.open();
@@ -111,7 +118,7 @@ describe('a fork is left when a threshold attests another', () => {
 });
 
 test('a fork that was left leaves nothing behind that a restart stumbles over', () =>
-  withStore(async (held, storage) => {
+  withStore(trust, async (held, storage) => {
     const { right, fork } = await histories(1, 2);
     await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
     await held.take({ attestations: await right.words(NOW + 1_000) });
@@ -122,7 +129,7 @@ test('a fork that was left leaves nothing behind that a restart stumbles over', 
   }));
 
 test('what two sites of three attest is no fork because the third attests another', () =>
-  withStore(async (held) => {
+  withStore(trust, async (held) => {
     const { right, fork } = await histories(1, 1);
     await held.take({ commits: right.commits, attestations: await right.words(NOW) });
     const { floor, refused } = await held.take({
@@ -134,7 +141,7 @@ test('what two sites of three attest is no fork because the third attests anothe
 
 // Attack (C10): a stolen site names both, to be counted for each.
 test('a site that names two commits for one version counts for neither', () =>
-  withStore(async (held) => {
+  withStore(trust, async (held) => {
     const { right, fork } = await histories(1, 1);
     await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
     await held.take({ attestations: await fork.words(NOW + 1_000, ['w1']) });
@@ -143,3 +150,39 @@ test('a site that names two commits for one version counts for neither', () =>
     const { head } = await held.take({ attestations: await right.words(NOW + 3_000, ['us1']) });
     expect(head?.version).toBe(2n);
   }));
+
+// Attack (I16): a store that is behind, because it has begun again or a series is long, hears of
+// versions that it does not hold yet. Whatever one stolen agent brings then, signed by nobody, must
+// not throw it back: it would never catch up.
+describe('junk that one agent brings takes nothing back', () => {
+  const JUNK = [
+    ['a commit that follows another', 'stranger', {}],
+    ['a commit of the next version by a stranger', 'stranger', null],
+    ['a commit that an operator signed for another place', 'alice', {}],
+  ] as const;
+
+  test.each(JUNK)('%s, before anything is active', (_, key, changes) =>
+    withStore(trust, async (held) => {
+      const { right } = await histories(3, 0);
+      await held.take({ commits: right.commits.slice(0, 2) });
+      await held.take({ attestations: await right.words(NOW) });
+      const forged = changes === null ? {} : { previous: null, version: 3n };
+      const junk = await signCommit(two.held, change(30), forged, keyNamed(key));
+      const { head } = await held.take({ commits: [junk] });
+      expect(head?.version).toBe(2n);
+    }),
+  );
+
+  test.each(JUNK)('%s, in front of what is active', (_, key, changes) =>
+    withStore(trust, async (held) => {
+      const { right } = await histories(4, 0);
+      await held.take({ commits: two.commits, attestations: await two.words(NOW) });
+      const { head: before } = await held.take({ commits: right.commits.slice(2, 4) });
+      await held.take({ attestations: await right.words(NOW + 1_000) });
+      const forged = changes === null ? {} : { previous: null, version: 5n };
+      const junk = await signCommit(two.held, change(30), forged, keyNamed(key));
+      const { head } = await held.take({ commits: [junk] });
+      expect([before?.version, head?.version]).toEqual([4n, 4n]);
+    }),
+  );
+});

@@ -1,6 +1,6 @@
 // What a store makes of its rows when it starts again: it believes them no more than the network
-// (E2). Damage is noticed under a code, the store begins again from its floor (E5), and agents bring
-// what it lacks.
+// (E2). Damage is noticed under a code, the store begins again from its floor (E5), and agents
+// bring what it lacks.
 
 import { runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';

@@ -206,7 +206,7 @@ describe('a look-up', () => {
     expect(fetches).toBe(LOOKUP_FETCHES_MAX);
   });
 
-  test('fetches at most LOOKUP_FETCHES_MAX nodes, and the next one goes on from there', async () => {
+  test('fetches at most LOOKUP_FETCHES_MAX nodes; the next one goes on from there', async () => {
     const { found, fetches, again } = await lookUp({ exact: LOOKUP_FETCHES_MAX, tenants: 1 });
     expect(found).toBeNull();
     expect(fetches).toBe(LOOKUP_FETCHES_MAX);

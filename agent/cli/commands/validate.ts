@@ -1,9 +1,10 @@
 // `validate`: the configuration and nothing else, offline. It works without a project too, so that
 // a pipeline can check a pull request where no trust document lies.
 
+import { existsSync } from 'node:fs';
 import { readConfig } from '../config.ts';
-import { CliError, EXIT, type Outcome } from '../exit.ts';
-import { type ProjectPaths, projectAt, readPin } from '../project.ts';
+import { EXIT, type Outcome } from '../exit.ts';
+import { projectAt, readPin } from '../project.ts';
 import { count } from '../words.ts';
 
 export interface ConfigFlags {
@@ -18,7 +19,9 @@ export function configPath({ project, config }: ConfigFlags): string {
 /** `portolan validate`: offline, and without a project too. */
 export async function validate(flags: ConfigFlags): Promise<Outcome> {
   const path = configPath(flags);
-  const trust = await pinOrNull(projectAt(flags.project));
+  const paths = projectAt(flags.project);
+  // Missing is fine; one that cannot be read, or does not verify, is not.
+  const trust = existsSync(paths.trust) ? await readPin(paths) : null;
   const { config } = await readConfig(path, trust?.document ?? null);
   const counts = {
     sites: Object.keys(config.sites).length,
@@ -39,13 +42,4 @@ export async function validate(flags: ConfigFlags): Promise<Outcome> {
     text: `${path}: valid (${words.join(', ')})`,
     notes: trust === null ? ['There is no trust.json here: not compared with it.'] : [],
   };
-}
-
-async function pinOrNull(paths: ProjectPaths) {
-  try {
-    return await readPin(paths);
-  } catch (error) {
-    if (error instanceof CliError && error.code === 'input') return null;
-    throw error;
-  }
 }
