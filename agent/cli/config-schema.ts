@@ -125,7 +125,7 @@ export const configSchema = z.strictObject({
 
 export type Config = z.infer<typeof configSchema>;
 export type ConfigInput = z.input<typeof configSchema>;
-export type Collection = keyof typeof recordSchemas;
+type Collection = keyof typeof recordSchemas;
 
 export const collections = Object.keys(recordSchemas) as readonly Collection[];
 

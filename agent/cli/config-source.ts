@@ -69,7 +69,7 @@ export async function readSources(path: string): Promise<readonly ReadFile[]> {
   return read;
 }
 
-export function readSource(path: string, text: string): ReadFile {
+function readSource(path: string, text: string): ReadFile {
   const lines = new LineCounter();
   // A bomb of brackets makes the parser run out of stack: that is a fault of the file, not ours.
   try {

@@ -33,8 +33,8 @@ export interface KeySet {
 }
 
 /** Names in the trust document and, with `.jwk`, in `keys/`. */
-export const OPERATOR = 'operator';
-export const EDGE = 'edge';
+const OPERATOR = 'operator';
+const EDGE = 'edge';
 const RECOVERY = 'recovery';
 
 export function newKeySet(config: Config, agentsPerSite: number): KeySet {

@@ -32,10 +32,7 @@ export function planText({ base, commits }: Plan): string {
 }
 
 /** Fields of `before` and `after` that differ; a record is a map one level deep. */
-export function fieldsOf(
-  before: unknown,
-  after: unknown,
-): readonly (readonly [string, string, string])[] {
+function fieldsOf(before: unknown, after: unknown): readonly (readonly [string, string, string])[] {
   const was = asRecord(before);
   const is = asRecord(after);
   const names = [...new Set([...Object.keys(was), ...Object.keys(is)])];

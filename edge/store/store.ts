@@ -2,10 +2,10 @@
 // `head` and `piece`. The shell of `shared/control`: it verifies, admits, writes rows, answers.
 
 import { utf8 } from '../../shared/canonical.ts';
-import { contradiction, sitesBeyond } from '../../shared/control/activation.ts';
 import { answerOf, placeOf, type StoreAnswer } from '../../shared/control/answer.ts';
 import { compareVersions } from '../../shared/control/chain.ts';
 import { openDelta } from '../../shared/control/delta.ts';
+import { isOnFork } from '../../shared/control/fork.ts';
 import { writeHead } from '../../shared/control/head.ts';
 import { emptyHolder, type Holder } from '../../shared/control/holder.ts';
 import {
@@ -75,7 +75,7 @@ export class Store {
     try {
       const taken = admitBatch(this.#holder, batch, this.#storage, nowMs(), crypto);
       this.#holder = taken.holder;
-      this.#leaveFork(taken.refused, nowMs());
+      this.#leaveFork(delta.commits, nowMs());
       this.#raiseFloor();
       return this.#answer(taken.refused);
     } catch (error) {
@@ -98,25 +98,14 @@ export class Store {
     return null;
   }
 
-  /**
-   * A commit that an operator signed but nobody decided (the loser of a race, say) can be brought
-   * here by any one agent. When a threshold attests another one in its place, the store goes back
-   * to what is active, and the next delta brings the right one (C9, I16).
-   */
-  #leaveFork(refused: readonly Refusal[], nowMs: number): void {
-    const { active, chain } = this.#holder;
-    const head = chain.at(-1);
-    if (head === undefined || head.digest === active?.digest) return;
-    const evidence = { ...this.#holder, nowMs };
-    // Either sites name another commit in the place of a held one, or they are beyond what is held and
-    // what was brought does not follow it.
-    const broken = refused.some(({ code }) => code === 'previous');
-    const passed = broken && sitesBeyond(evidence) >= this.#holder.trust.threshold;
-    if (!passed && contradiction(active, evidence) === null) return;
+  /** Back to what is active, when what is held beyond it is not what sites attest (`fork.ts`). */
+  #leaveFork(commits: readonly unknown[], nowMs: number): void {
+    if (!isOnFork(this.#holder, commits, nowMs, this.#ports.crypto)) return;
     const refusal = refuse(
       'equivocation',
       'what is held beyond the active version is not attested',
     );
+    const { active, chain } = this.#holder;
     if (active === null) {
       this.#startAgain(refusal);
       return;
@@ -126,12 +115,8 @@ export class Store {
       this.#startAgain(state);
       return;
     }
-    this.#ports.log({
-      alarm: refusal.code,
-      store: this.#id,
-      detail: refusal.detail,
-      action: 'rewind',
-    });
+    const { code, detail } = refusal;
+    this.#ports.log({ alarm: code, store: this.#id, detail, action: 'rewind' });
     this.#ports.rows.rewind(active.version);
     const kept = chain.filter(({ version }) => version <= active.version);
     this.#holder = { ...this.#holder, state, chain: kept };

@@ -2,6 +2,7 @@
 // leader counts its commit index (C10). Sorted from high to low, the threshold-th site's version is
 // one that this many sites have reached. No single site can move it, forwards or back (I16).
 
+import type { Digest } from '../digest.ts';
 import { type Attestation, type AttestationBook, validBySite } from './attestation.ts';
 import { type Chain, compareVersions, type Link, linkAt, newest } from './chain.ts';
 import type { Trust } from './trust.ts';
@@ -91,13 +92,21 @@ export function contradiction(
   return null;
 }
 
-/** How many sites name a version beyond the newest link held. */
-export function sitesBeyond({ chain, book, trust, nowMs }: Evidence): number {
-  const head = newest(chain);
+/** Do a threshold of sites name this very commit? */
+export function namedByThreshold(
+  commit: { readonly generation: bigint; readonly version: bigint; readonly digest: Digest },
+  { book, trust, nowMs }: Omit<Evidence, 'chain'>,
+): boolean {
   const sites = [...validBySite(book, trust, nowMs).values()];
-  return sites.filter((attestations) =>
-    attestations.some((named) => head === null || compareVersions(named, head) > 0),
-  ).length;
+  const naming = sites.filter((attestations) =>
+    attestations.some(
+      ({ generation, version, envelope }) =>
+        generation === commit.generation &&
+        version === commit.version &&
+        envelope === commit.digest,
+    ),
+  );
+  return naming.length >= trust.threshold;
 }
 
 function highest(attestations: readonly Attestation[], chain: Chain): Link | null {

@@ -59,8 +59,15 @@ export function placeOf({ generation, version }: Place): Place {
   return { generation, version };
 }
 
-/** The lowest head among those that answered; null when none did. */
+/**
+ * After which place to go on sending: the lowest among those that answered, null when none did. A
+ * receiver that was brought something else beyond what is active needs all from there on.
+ */
 export function lowestHead(answers: readonly StoreAnswer[]): Place | null {
-  const heads = answers.flatMap(({ head }) => (head === undefined ? [] : [head]));
+  const heads = answers.flatMap(({ head, floor, refused }) => {
+    if (head === undefined) return [];
+    const parted = refused.some((code) => code === 'previous' || code === 'equivocation');
+    return [parted ? (floor ?? { ...head, version: 0n }) : head];
+  });
   return heads.sort(compareVersions)[0] ?? null;
 }

@@ -16,6 +16,7 @@ import { type Provenance, writeProvenance } from '../../shared/provenance/profil
 import { provenanceOf, standingOf } from '../fakes/standing.ts';
 import { commit, FIRST, newHolder, testTrust } from '../shared/kit.ts';
 import { LOOPBACK, makeAuthority } from '../world/certificates.ts';
+import { until } from '../world/wait.ts';
 
 const NOW = 1_790_000_000_000;
 const HOST = '127.0.0.1';
@@ -257,6 +258,7 @@ describe('a refused call', () => {
     expect(gateway.counts).toEqual({ [code]: 1 });
   });
 
+  // Else it is done, and the one who asked for it never hears of it.
   test('ends its connection, and whatever follows on it is not served', async () => {
     const socket = await connection();
     socket.write(`${head('GET /refused', { aud: 'us1' })}\r\n${head('PUT /next')}\r\n`);
@@ -353,16 +355,35 @@ describe('whatever comes over the wire', () => {
   });
 });
 
-test('closing ends what hangs, and resolves', async () => {
-  const reached = Promise.withResolvers<void>();
-  answer = () => reached.resolve();
-  const hanging = ask().catch((error: unknown) => error);
-  await reached.promise;
-  const idle = await connection();
-  await gateway.close();
-  expect(await hanging).toBeInstanceOf(Error);
-  await text(idle);
-  expect(gateway.counts).toEqual({ 'client-gone': 1 });
+describe('closing', () => {
+  const END = { deadlineMs: 2_000 };
+
+  test('ends what hangs and what is idle, and resolves', async () => {
+    const reached = Promise.withResolvers<void>();
+    const idle = await connection();
+    idle.resume().write(`${head('GET /')}\r\n`);
+    await once(idle, 'data');
+    answer = () => reached.resolve();
+    const hanging = ask().catch((error: unknown) => error);
+    await reached.promise;
+    await gateway.close();
+    expect(await hanging).toBeInstanceOf(Error);
+    await until('the idle connection ends', () => idle.destroyed, END);
+    expect(gateway.counts).toEqual({ answered: 1, 'client-gone': 1 });
+  });
+
+  // A connection that nobody ends keeps the process: it would not go when it is told to.
+  test('ends a connection that is still in its handshake', async () => {
+    const socket = net.connect(gateway.port, HOST).on('error', () => {});
+    await once(socket.resume(), 'connect');
+    await ask();
+    await gateway.close();
+    try {
+      await until('the connection ends', () => socket.destroyed, END);
+    } finally {
+      socket.destroy();
+    }
+  });
 });
 
 test('a port that is taken rejects', async () => {

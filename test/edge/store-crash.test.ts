@@ -61,8 +61,8 @@ describe.each(CASES)('a delta of $name', ({ first, carried }) => {
   ) {
     return inNewObject(async (storage) => {
       const [before, delta] = await texts;
-      let statements = 1;
-      for (let n = 0; n <= statements; n++) {
+      let statements = 0;
+      for (let n = 0; n === 0 || n <= statements; n++) {
         wipe(storage);
         const opened = await open(storage);
         await opened.store.ingest(before);
@@ -74,7 +74,7 @@ describe.each(CASES)('a delta of $name', ({ first, carried }) => {
         opened.fault.failAt = null;
         await work(n, opened, storage);
       }
-      expect(statements).toBeGreaterThan(1);
+      expect(statements).toBeGreaterThan(0);
     });
   }
 

@@ -50,6 +50,8 @@ describe('the head that it hands out', () => {
         attestations: await before.words(NOW),
       });
       const view = await coldView(held.running.head(), NOW);
+      const { global } = before.held.holder.state.manifest;
+      view.takeGlobal(before.pieces.get(global) ?? '', global);
       held.nowMs = NOW + 4_000;
       await held.take({ attestations: await before.words(held.nowMs) });
       await held.takeAll(grown.commits);

@@ -40,7 +40,9 @@ test('untouched rows give the same head, but for the words in memory', () =>
     () => {},
     async (held) => {
       expect(held.alarms()).toEqual([]);
-      expect(JSON.parse(held.running.head())).toEqual(JSON.parse(origin.head()));
+      const { commits, attestations } = JSON.parse(held.running.head());
+      expect(commits.at(-1)).toEqual(JSON.parse(origin.head()).commits.at(-1));
+      expect(attestations).toEqual([]);
       const answer = await held.take({ attestations: await origin.words(NOW + 1_000) });
       expect(answer).toMatchObject({ head: { version: 4n }, floor: { version: 4n }, refused: [] });
     },

@@ -114,6 +114,8 @@ describe('a view never goes back (I2, C10)', () => {
     await view.adopt(origin.head(await ahead.words(NOW + 4_000)), NOW + 4_000);
     expect(view.ageMs(NOW + 4_000)).toBe(4_000);
     await view.adopt(await ahead.freshHead(NOW + 5_000), NOW + 5_000);
+    const { global: theirs } = ahead.held.holder.state.manifest;
+    view.takeGlobal(ahead.pieces.get(theirs) ?? '', theirs);
     expect(view.ageMs(NOW + 5_000)).toBe(0);
   });
 });
