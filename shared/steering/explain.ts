@@ -26,7 +26,7 @@ export const decisionRecordSchema = z.looseObject({
     manifest: digestSchema,
   }),
   /** The decision in wire form, compared as canonical text. */
-  decision: z.unknown(),
+  decision: z.looseObject({}),
 });
 
 export type DecisionRecord = z.infer<typeof decisionRecordSchema>;
@@ -49,7 +49,8 @@ export type Recomputed =
 
 /**
  * Decides again. `state` is the scene at the record's version as the caller folded it; its basis is
- * compared too, so a record that names another manifest comes out different.
+ * in the decision too, so a decision on another manifest comes out different. The basis beside it is the
+ * caller's to compare (`agent/cli/recompute.ts`).
  */
 export function recompute(
   record: DecisionRecord,

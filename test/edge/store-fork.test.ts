@@ -2,6 +2,7 @@
 // must not become active, and must not keep the decided one out (C9, C10, I16).
 
 import { describe, expect, test } from 'vitest';
+import { lowestHead } from '../../shared/control/answer.ts';
 import { FIRST, keyNamed, signCommit, testTrust } from '../shared/kit.ts';
 import { brief, dump, type HeldStore, withStore } from './held-store.ts';
 import { change, NOW, Origin } from './origin.ts';
