@@ -64,8 +64,8 @@ export function parseJson(text: string): { readonly value: unknown } | null {
 }
 
 /**
- * `__proto__` is an ordinary member of JSON, but assigning to it sets a prototype: what one party drops
- * and another digests would give one name to two contents.
+ * `__proto__` is an ordinary member of JSON, but assigning to it sets a prototype: what one party
+ * drops and another digests would give one name to two contents.
  */
 function refusePrototype(key: string, value: unknown): unknown {
   if (key === PROTOTYPE) throw new SyntaxError(`the member ${PROTOTYPE}`);

@@ -1,7 +1,7 @@
-// What Ed25519 leaves open and implementations close differently (RFC 8032 5.1.7), closed here once, so
-// that a signature holds everywhere or nowhere: points of small order are refused, as keys and as the
-// R of a signature. BoringSSL (workerd) accepts such an R and OpenSSL (Node) does not; with one, the
-// holder of a good key could say something that edges believe and agents do not.
+// What Ed25519 leaves open and implementations close differently (RFC 8032 5.1.7), closed here
+// once, so that a signature holds everywhere or nowhere: points of small order are refused, as keys
+// and as the R of a signature. BoringSSL (workerd) accepts such an R and OpenSSL (Node) does not;
+// with one, the holder of a good key could say something that edges believe and agents do not.
 
 export const KEY_BYTES = 32;
 export const SIGNATURE_BYTES = 64;

@@ -27,7 +27,9 @@ export const ATTESTATION_BYTES_MAX = 16 * 1024;
 /** Signatures on one document: the threshold's keys, old and new; more only costs verifications. */
 export const SIGNATURES_MAX = 32;
 
-/** A protected header names an algorithm, a type and a thumbprint: some 100 bytes; a signature 86. */
+/**
+ * A protected header names an algorithm, a type and a thumbprint: some 100 bytes; a signature 86.
+ */
 export const JWS_HEADER_CHARS_MAX = 512;
 
 /** The whole ingest body: one catch-up of some commits; a longer gap is caught up in several. */
@@ -66,7 +68,9 @@ export const HEAD_COMMITS_MAX = 64;
 /** Map nodes an isolate holds (E4 bounds by bytes later): 2,048 nodes are about 16 MiB parsed. */
 export const ISOLATE_NODES_MAX = 2048;
 
-/** Nodes one look-up may fetch: host, wildcard, tenant, each of log256 depth; 5 is 10^13 tenants. */
+/**
+ * Nodes one look-up may fetch: host, wildcard, tenant, each of log256 depth; 5 is 10^13 tenants.
+ */
 export const LOOKUP_FETCHES_MAX = 16;
 
 /** Attestation life (H3): silence of a site is believed for this long. */
@@ -100,8 +104,8 @@ export const HEAD_CACHE_S = 1;
 export const NODE_CACHE_S = 86_400;
 
 /**
- * Time a store gets in the fan-out of an ingest (E1), and then the isolate to refresh itself: together
- * under what the sender waits (PUSH_TIMEOUT_MS).
+ * Time a store gets in the fan-out of an ingest (E1), and then the isolate to refresh itself:
+ * together under what the sender waits (PUSH_TIMEOUT_MS).
  */
 export const STORE_INGEST_TIMEOUT_MS = 900;
 export const INGEST_REFRESH_MS = 600;

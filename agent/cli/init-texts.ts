@@ -100,9 +100,10 @@ In this order. Nothing is served before step 6, and nothing is lost by stopping 
    who is trusted, and for nothing else. Copy each to a medium of its own, kept in a place of its
    own, and delete it here. Do the same with \`keys/recovery.jwk\`. Give \`keys/approver-1.jwk\` and
    \`keys/approver-2.jwk\` to two different people.
-2. **Upload the edge's secrets** from the repository's folder (wrangler makes the Worker if it is
-   not there yet), then delete the file: it holds the edge's private key, as does \`keys/edge.jwk\`.
-   \`npx wrangler secret bulk edge.secrets.json\`, with the path of the file${large}
+2. **Upload the secrets** from the repository's folder (wrangler makes a Worker that is not there
+   yet), then delete the files: one holds the edge's private key, as does \`keys/edge.jwk\`.
+   \`npx wrangler secret bulk edge.secrets.json\`, and for the store, which needs the trust alone,
+   \`npx wrangler secret bulk store.secrets.json -c edge/store/wrangler.toml\`${large}
 3. **Deploy the store, then the edge** from there (the edge's bindings name the store's Worker):
    \`npx wrangler deploy -c edge/store/wrangler.toml\`, \`npx wrangler deploy\`
 4. **Write your deployment** in \`portolan.yaml\`, and look:
@@ -116,6 +117,6 @@ ${files.join('\n')}
 
 Keep \`trust.json\`: it is the pin by which this command, the agents and the edge know each other.
 Commit \`portolan.yaml\`, \`portolan.schema.json\` and \`trust.json\` to version control, but never
-\`keys/\` or \`edge.secrets.json\`.
+\`keys/\`, \`edge.secrets.json\` or \`store.secrets.json\`.
 `;
 }

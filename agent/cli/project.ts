@@ -22,6 +22,7 @@ export interface ProjectPaths {
   readonly keys: string;
   readonly agents: string;
   readonly edgeSecrets: string;
+  readonly storeSecrets: string;
   readonly checklist: string;
 }
 
@@ -36,6 +37,7 @@ export function projectAt(folder: string): ProjectPaths {
     keys: at('keys'),
     agents: at('agents'),
     edgeSecrets: at('edge.secrets.json'),
+    storeSecrets: at('store.secrets.json'),
     checklist: at('CHECKLIST.md'),
   };
 }

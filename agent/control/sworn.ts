@@ -1,7 +1,7 @@
-// What this agent is bound to: the version it attested last, and the place an operator's join named.
-// Every commit is held against them as it is admitted, however far back they lie, and a
-// contradiction stays: an agent that once saw two histories attests neither until a person has looked
-// (C10, I2).
+// What this agent is bound to: the version it attested last, and the place an operator's join
+// named. Every commit is held against them as it is admitted, however far back they lie, and a
+// contradiction stays: an agent that once saw two histories attests neither until a person has
+// looked (C10, I2).
 
 import type { Link } from '../../shared/control/chain.ts';
 import type { Join } from '../../shared/control/join.ts';

@@ -1,6 +1,6 @@
-// The gateway's admission of one call: its provenance read, its tenant looked up in this agent's own
-// active state, and the decision of `shared/provenance/admit`. A gateway that knows less than the edge
-// waits a moment for its own state before it refuses (P3).
+// The gateway's admission of one call: its provenance read, its tenant looked up in this agent's
+// own active state, and the decision of `shared/provenance/admit`. A gateway that knows less than
+// the edge waits a moment for its own state before it refuses (P3).
 
 import type { IncomingMessage } from 'node:http';
 import { normalisePath } from '../../shared/admission/path.ts';

@@ -1,6 +1,6 @@
-// The regional gateway, first form: HTTPS from the edges, each call admitted by this agent's own state
-// and carried to the region's service. It binds loopback only until calls are signed (P1); the
-// configuration admits nothing else.
+// The regional gateway, first form: HTTPS from the edges, each call admitted by this agent's own
+// state and carried to the region's service. It binds loopback only until calls are signed (P1);
+// the configuration admits nothing else.
 
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';

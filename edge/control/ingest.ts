@@ -52,7 +52,9 @@ async function offer(store: StorePort, body: string, ports: EdgePorts): Promise<
   return answer.success ? answer.data : failed('store-failed');
 }
 
-/** The body as text, or null beyond the bound, where reading stops; no declared length is believed. */
+/**
+ * The body as text, or null beyond the bound, where reading stops; no declared length is believed.
+ */
 async function readBody(request: Request): Promise<string | null> {
   if (request.body === null) return '';
   const decoder = new TextDecoder();

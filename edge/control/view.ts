@@ -61,8 +61,8 @@ export class View {
   }
 
   /**
-   * Milliseconds since a threshold last supported what this isolate stands on. When something newer is
-   * active whose global part cannot be had, nothing makes the old one younger.
+   * Milliseconds since a threshold last supported what this isolate stands on. When something newer
+   * is active whose global part cannot be had, nothing makes the old one younger.
    */
   ageMs(nowMs: number): number {
     return Math.max(0, nowMs - this.#freshAtMs);

@@ -29,8 +29,8 @@ export interface Floor extends Place {
 }
 
 /**
- * The floor's row names a place and carries the commit of that place, so it cannot be raised to what
- * was never signed (that would silence the store) nor be turned into nonsense unnoticed.
+ * The floor's row names a place and carries the commit of that place, so it cannot be raised to
+ * what was never signed (that would silence the store) nor be turned into nonsense unnoticed.
  */
 export async function openFloor(rows: Rows, trust: Trust, crypto: Crypto): Promise<OpenedFloor> {
   const row = rows.floor();

@@ -1,5 +1,5 @@
-// The network a client comes from: coarse, so that one client keeps its region when its address moves a
-// little (S4), and so that no address is kept.
+// The network a client comes from: coarse, so that one client keeps its region when its address
+// moves a little (S4), and so that no address is kept.
 
 const IPV4 = /^(?:::ffff:)?((?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4})$/i;
 const GROUPS = 8;

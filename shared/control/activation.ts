@@ -49,8 +49,8 @@ export function supportedAtMs(link: Link, { chain, book, trust, nowMs }: Evidenc
 }
 
 /**
- * The commit index that a threshold of sites reports for `link`, or null. A site whose agents differ
- * reports none.
+ * The commit index that a threshold of sites reports for `link`, or null. A site whose agents
+ * differ reports none.
  */
 export function attestedCommitIndex(link: Link, evidence: Evidence): bigint | null {
   const { book, trust, nowMs } = evidence;

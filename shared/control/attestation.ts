@@ -161,7 +161,10 @@ function sighted(
   return { sightings: new Map(sightings).set(site, next), equivocators };
 }
 
-/** What an agent of `site` says of a version now; sightings are bounded, words that count are not lost. */
+/**
+ * What an agent of `site` says of a version now; sightings are bounded, words that count are not
+ * lost.
+ */
 function stillSaid(
   { latest }: AttestationBook,
   site: string,

@@ -1,8 +1,8 @@
-// Leaving a fork. A commit that an operator signed and nobody decided (the loser of a race, say) can be
-// brought to a store by any one agent, and the store, which has no source of its own, takes it. It is
-// never active, but it must not keep the right one out either (C9, I16). What is active stays fixed;
-// what lies beyond it gives way to what a threshold of sites attests, and to nothing less: junk that one
-// agent brings takes nothing back.
+// Leaving a fork. A commit that an operator signed and nobody decided (the loser of a race, say)
+// can be brought to a store by any one agent, and the store, which has no source of its own, takes
+// it. It is never active, but it must not keep the right one out either (C9, I16). What is active
+// stays fixed; what lies beyond it gives way to what a threshold of sites attests, and to nothing
+// less: junk that one agent brings takes nothing back.
 
 import type { Hasher } from '../crypto.ts';
 import { contradiction, namedByThreshold } from './activation.ts';
@@ -12,9 +12,9 @@ import type { Holder } from './holder.ts';
 import { type Decoded, decodeJws } from './jws.ts';
 
 /**
- * Must `holder` go back to what is active? Either sites name another commit in the place of a held one,
- * or `commits`, as a delta brought them, leave the chain beyond what is active and lead to a commit that
- * a threshold names. Digests chain, so nobody's signature is needed for that.
+ * Must `holder` go back to what is active? Either sites name another commit in the place of a held
+ * one, or `commits`, as a delta brought them, leave the chain beyond what is active and lead to a
+ * commit that a threshold names. Digests chain, so nobody's signature is needed for that.
  */
 export function isOnFork(
   holder: Holder,
@@ -31,7 +31,9 @@ export function isOnFork(
   return branch.some(({ claimed, digest }) => namedByThreshold({ ...claimed, digest }, evidence));
 }
 
-/** The commits of a delta from where they leave the chain beyond what is active; [] if they do not. */
+/**
+ * The commits of a delta from where they leave the chain beyond what is active; [] if they do not.
+ */
 function branchOf(
   { chain, active }: Holder,
   commits: readonly unknown[],

@@ -33,9 +33,9 @@ const headSchema = z.looseObject({
 export const HEAD_VERSION = 1;
 
 /**
- * The head document of a full holder, as text: from what is active on, as far as the bounds reach. An
- * isolate needs the active commit first, then those that sites name. Nothing below `floor` is offered
- * (E5): words from before, replayed to a holder that has just started, would bring it back.
+ * The head document of a full holder, as text: from what is active on, as far as the bounds reach.
+ * An isolate needs the active commit first, then those that sites name. Nothing below `floor` is
+ * offered (E5): words from before, replayed to a holder that has just started, would bring it back.
  */
 export function writeHead({ chain, book, active }: Holder, floor: Place | null = null): string {
   const links = withinBytes(offered(chain, active, floor));

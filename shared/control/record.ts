@@ -16,7 +16,8 @@ export const hostSchema = z
   .string()
   .check(z.maxLength(HOST_LENGTH_MAX), z.regex(HOST, 'a host name, or *. and a host name'));
 
-// What every URL parser takes: names whose last label is no number, IPv4, IPv6 in full or shortened.
+// What every URL parser takes: names whose last label is no number, IPv4, IPv6 in full or
+// shortened.
 const LABEL = '(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const NAME = `(?:${LABEL}\\.)*(?=[a-z])${LABEL}`;
 const BYTE = '(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';

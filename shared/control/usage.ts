@@ -1,7 +1,7 @@
-// How many tenants stand on each global record, and which slots were ever given. With these counts a change of a scope, a policy or
-// a site is judged from the global part alone, without reading every tenant; because the fold keeps
-// them, they are in the manifest and every party agrees on them. Zero counts are not stored, so
-// equal usage has one form.
+// How many tenants stand on each global record, and which slots were ever given. With these counts
+// a change of a scope, a policy or a site is judged from the global part alone, without reading
+// every tenant; because the fold keeps them, they are in the manifest and every party agrees on
+// them. Zero counts are not stored, so equal usage has one form.
 
 import * as z from 'zod/mini';
 import { idSchema } from '../schema.ts';

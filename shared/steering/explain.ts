@@ -49,8 +49,8 @@ export type Recomputed =
 
 /**
  * Decides again. `state` is the scene at the record's version as the caller folded it; its basis is
- * in the decision too, so a decision on another manifest comes out different. The basis beside it is the
- * caller's to compare (`agent/cli/recompute.ts`).
+ * in the decision too, so a decision on another manifest comes out different. The basis beside it
+ * is the caller's to compare (`agent/cli/recompute.ts`).
  */
 export function recompute(
   record: DecisionRecord,

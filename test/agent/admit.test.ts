@@ -1,5 +1,5 @@
-// A gateway's admission of one call (P3): what is refused at once, what a moment's wait may lift, and
-// what no header can bring about.
+// A gateway's admission of one call (P3): what is refused at once, what a moment's wait may lift,
+// and what no header can bring about.
 
 import type { IncomingMessage } from 'node:http';
 import fc from 'fast-check';

@@ -242,8 +242,8 @@ describe('joining', () => {
   });
 });
 
-// The chain in memory is bounded, what an agent swore to is not: a commit that has left the chain is
-// no commit that may be another.
+// The chain in memory is bounded, what an agent swore to is not: a commit that has left the chain
+// is no commit that may be another.
 describe(`a history of ${LONG} commits`, () => {
   async function over(sworn: Kept | null, join = joinOf('eu1')): Promise<Fleet> {
     const fleet = new Fleet(long);

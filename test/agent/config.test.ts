@@ -1,4 +1,5 @@
-// An agent's configuration: refused as a whole, with the place of the fault, before anything starts.
+// An agent's configuration: refused as a whole, with the place of the fault, before anything
+// starts.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// The control directory as others see it (INTERFACES): names, trust, joins. Its reading and appending
-// is in `test/contract/commit-source.ts`.
+// The control directory as others see it (INTERFACES): names, trust, joins. Its reading and
+// appending is in `test/contract/commit-source.ts`.
 
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// The regional gateway over real TLS (P2, P3): what reaches the service, with what on it, and what no
-// client can do to the others.
+// The regional gateway over real TLS (P2, P3): what reaches the service, with what on it, and what
+// no client can do to the others.
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -268,7 +268,8 @@ describe('a refused call', () => {
     expect(arrivals.map(({ url }) => url)).toEqual(['/other']);
   });
 
-  // An edge that finds a reset instead of the code knows neither what was wrong nor whether to retry.
+  // An edge that finds a reset instead of the code knows neither what was wrong nor whether to
+  // retry.
   test('is answered though its body is long and still on its way', async () => {
     const headers = { 'portolan-provenance': header({ aud: 'us1' }) };
     const statuses: (number | undefined)[] = [];

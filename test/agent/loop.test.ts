@@ -278,7 +278,8 @@ describe('what peers bring', () => {
     return sealDelta(delta as unknown as Delta, from('us1'), agentKey('us1'), crypto);
   }
 
-  // Attack: one stolen agent hands around a commit that an operator signed and nobody decided (I16).
+  // Attack: one stolen agent hands around a commit that an operator signed and nobody decided
+  // (I16).
   test('attestations are taken, commits are not', async () => {
     const fleet = await Fleet.afloat();
     await commit(fleet.author, priorityOf(2));

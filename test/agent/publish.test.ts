@@ -1,5 +1,5 @@
-// Sending on (H3, E1): what goes to whom, and how one that lags catches up, while no target, however
-// it behaves, takes anything from another.
+// Sending on (H3, E1): what goes to whom, and how one that lags catches up, while no target,
+// however it behaves, takes anything from another.
 
 import { describe, expect, test } from 'vitest';
 import { nodeCrypto } from '../../agent/adapters/crypto.ts';

@@ -52,6 +52,7 @@ test('a project has every file that the next steps need', async () => {
     'keys/root-2.jwk',
     'portolan.schema.json',
     'portolan.yaml',
+    'store.secrets.json',
     'trust.json',
   ]);
   expect(await readdir(join(folder, 'control', 'commits'))).toEqual([]);

@@ -136,7 +136,8 @@ export function commitSourceContract(newRig: () => Promise<SourceRig>): void {
       expect((await source.read(1n)).commits).toEqual([A]);
     });
 
-    // C2: the one who is first decides; the other is told, so that nobody believes in a lost commit.
+    // C2: the one who is first decides; the other is told, so that nobody believes in a lost
+    // commit.
     test('of two at once one is created, and the other learns that it exists', async () => {
       const [left, right] = [rig.open(), rig.open()];
       const won: Jws[] = [];

@@ -29,7 +29,7 @@ const steps = fc.array(
     latency: fc.option(fc.nat(1)),
     forked: fc.nat(5).map((n) => n === 0),
   }),
-  { minLength: 60, maxLength: 60 },
+  { minLength: 40, maxLength: 40 },
 );
 
 /** What a tenant of that form is; a new one starts at us1. */

@@ -1,5 +1,5 @@
-// The edges' own record of what they decided, read from their logs, and the same decisions made again
-// from the signed commits alone, by the code of `portolan explain --record`.
+// The edges' own record of what they decided, read from their logs, and the same decisions made
+// again from the signed commits alone, by the code of `portolan explain --record`.
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,7 +24,9 @@ export async function decisionsOf(
   return found;
 }
 
-/** `explain` for records of the head: folds the directory as any auditor could, and decides again. */
+/**
+ * `explain` for records of the head: folds the directory as any auditor could, and decides again.
+ */
 export async function explainer(world: World): Promise<(record: DecisionRecord) => Again> {
   const { project } = world.deployment;
   const state = await readState(project.paths, project.trust);

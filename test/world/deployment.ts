@@ -1,5 +1,5 @@
-// The world's deployment is made as an operator makes one: `init`, then `plan` and `apply`, by the very
-// functions of the CLI, in a folder of its own.
+// The world's deployment is made as an operator makes one: `init`, then `plan` and `apply`, by the
+// very functions of the CLI, in a folder of its own.
 
 import { randomUUID } from 'node:crypto';
 import { ControlDirectory } from '../../agent/adapters/directory.ts';

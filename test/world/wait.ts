@@ -58,7 +58,9 @@ function stateOf(pid: number): string | undefined {
   }
 }
 
-/** The pace of what goes on until it is ended (live lines, demonstration traffic); no test uses it. */
+/**
+ * The pace of what goes on until it is ended (live lines, demonstration traffic); no test uses it.
+ */
 export async function pause(ms: number, ended: AbortSignal): Promise<void> {
   if (ended.aborted) return;
   const over = Promise.withResolvers<void>();

@@ -1,5 +1,5 @@
-// What a receiver answers (INTERFACES, "Ingest"): small whatever it was sent, and readable by a sender
-// of another version.
+// What a receiver answers (INTERFACES, "Ingest"): small whatever it was sent, and readable by a
+// sender of another version.
 
 import { describe, expect, test } from 'vitest';
 import { canonical, parseJson } from '../../../shared/canonical.ts';

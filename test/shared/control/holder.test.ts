@@ -309,7 +309,7 @@ test('an attestation by an operator, or by a stranger, is not even heard', async
   expect(held.holder.book.latest.size).toBe(0);
 });
 
-test('an attestation by another algorithm, or of another kind of document, is refused', async () => {
+test('an attestation by another algorithm or of another kind is refused', async () => {
   const held = await holderOf();
   const text = payloadOf(await attest(held, 'eu1', NOW));
   const [typ, own] = ['portolan-attestation+json' as const, [agentKey('eu1')]];
@@ -340,7 +340,7 @@ test('an attestation that is held already is passed over, not refused', async ()
 
 // I16: a stolen site hands stores a commit that an operator signed and that lost its race. Nobody
 // attests it; when all others attest the right one in its place, the store can tell.
-test('an unattested commit is contradicted once a threshold attests another in its place', async () => {
+test('a commit is contradicted once a threshold attests another in its place', async () => {
   const [store, agents] = [await holderOf(), await holderOf()];
   await hearFrom(store, ['eu1', 'us1', 'w1']);
   const lost = await signCommit(store, scopePut('lost'), { author: 'bob' }, bob);

@@ -38,7 +38,7 @@ const HEAD_ATTACKS: readonly HeadAttack[] = [
       return head;
     },
   ],
-  ['commits in another order', 'gap', (head) => ({ ...head, commits: head.commits.toReversed() })],
+  ['a commit twice', 'gap', (head) => ({ ...head, commits: [...head.commits, ...head.commits] })],
 ];
 
 export async function attackCaches(bench: Bench): Promise<void> {
