@@ -40,7 +40,7 @@ export function parseCanonical(bytes: Uint8Array): { readonly value: unknown } |
   try {
     const text = decoder.decode(bytes);
     if (nesting(text) > NESTING_MAX) return null;
-    const value: unknown = JSON.parse(text, refusePrototype);
+    const value: unknown = JSON.parse(text, refuseUncanonical);
     return serialize(value) === text ? { value } : null;
   } catch {
     return null;
@@ -54,9 +54,7 @@ export function parseCanonical(bytes: Uint8Array): { readonly value: unknown } |
 export function parseJson(text: string): { readonly value: unknown } | null {
   try {
     if (nesting(text) > NESTING_MAX) return null;
-    const value: unknown = JSON.parse(text, refusePrototype);
-    // A lone surrogate passes JSON.parse; digests of it would differ between parties.
-    serialize(value);
+    const value: unknown = JSON.parse(text, refuseUncanonical);
     return { value };
   } catch {
     return null;
@@ -64,11 +62,16 @@ export function parseJson(text: string): { readonly value: unknown } | null {
 }
 
 /**
- * `__proto__` is an ordinary member of JSON, but assigning to it sets a prototype: what one party
- * drops and another digests would give one name to two contents.
+ * What JSON admits and parties would digest in different ways. `__proto__` is an ordinary member, but
+ * assigning to it sets a prototype; a lone surrogate and a number beyond doubles have no canonical form.
  */
-function refusePrototype(key: string, value: unknown): unknown {
-  if (key === PROTOTYPE) throw new SyntaxError(`the member ${PROTOTYPE}`);
+function refuseUncanonical(key: string, value: unknown): unknown {
+  const broken =
+    key === PROTOTYPE ||
+    !key.isWellFormed() ||
+    (typeof value === 'string' && !value.isWellFormed()) ||
+    (typeof value === 'number' && !Number.isFinite(value));
+  if (broken) throw new SyntaxError('no canonical form');
   return value;
 }
 

@@ -88,6 +88,12 @@ export const SIGHTINGS_PER_SITE_MAX = 64;
 /** Age at which an isolate refreshes its view in the background (E3). */
 export const SOFT_AGE_MS = 2_000;
 
+/**
+ * A head older than this makes an isolate ask the next store too: two intervals of attestations, and
+ * what the way takes.
+ */
+export const LAGGING_AGE_MS = 5_000;
+
 /** A refresh's mark lapses after this, because nobody may await another request's promise (E3). */
 export const REFRESH_MARK_MS = 1_000;
 

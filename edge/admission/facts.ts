@@ -25,7 +25,8 @@ export function readFacts(request: Request): ReadFacts | { kind: 'malformed'; co
   const colo = text(cf['colo'])?.toLowerCase();
   const at = coordinates(cf);
   const parsed = factsSchema.safeParse({
-    host: url.hostname.toLowerCase(),
+    // The root's dot is part of no tenant's name.
+    host: url.hostname.toLowerCase().replace(/\.$/, ''),
     method: request.method,
     path,
     upgrade: request.headers.has('upgrade'),

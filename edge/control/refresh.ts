@@ -7,6 +7,7 @@ import type { Refusal } from '../../shared/control/refusal.ts';
 import type { Digest } from '../../shared/digest.ts';
 import {
   HEAD_CACHE_S,
+  LAGGING_AGE_MS,
   LOOKUP_FETCHES_MAX,
   NODE_CACHE_S,
   SOFT_AGE_MS,
@@ -57,7 +58,7 @@ async function refreshFromStores(view: View, ports: EdgePorts, colo?: string): P
     if (head !== null && (await view.adopt(head, ports.nowMs()))) {
       ports.background(quietly(ports.cache.put(HEAD_KEY, head, HEAD_CACHE_S)));
       // One that lags behind the agents is not the last word: the next one may know more.
-      if (view.headAgeMs(ports.nowMs()) <= SOFT_AGE_MS) return;
+      if (view.headAgeMs(ports.nowMs()) <= LAGGING_AGE_MS) return;
     }
   }
 }

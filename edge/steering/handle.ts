@@ -31,7 +31,7 @@ export async function handle(request: Request, view: View, ports: EdgePorts): Pr
   if (read.kind === 'malformed') return undecided(read.code);
   const { facts } = read;
   refreshWhenSoft(view, ports, facts.colo);
-  const decided = await within(COLD_BUDGET_MS, decideWith(view, facts, ports), ports);
+  const decided = await decideWith(view, facts, ports);
   if (decided === null) return undecided('no-state');
   const { scene, decision } = decided;
   log(id, facts, scene, decision, ports);
@@ -52,22 +52,27 @@ interface Decided {
   readonly decision: Decision;
 }
 
-/** Decides on what is held; where that is nothing, or too old, waits once for newer state (E3). */
+/**
+ * Decides on what is held. Where that is not enough (a node is missing, all is missing, or too old),
+ * gets more within the cold budget and decides again (E3). Null: no verified state could be had.
+ */
 async function decideWith(view: View, facts: Facts, ports: EdgePorts): Promise<Decided | null> {
-  const first = await attempt(view, facts, ports);
-  const { outcome } = first?.decision ?? {};
-  const expired = outcome?.kind === 'refuse' && outcome.code === 'state-expired';
-  if (first !== null && !expired) return first;
-  await refresh(view, ports, facts.colo);
-  return attempt(view, facts, ports);
+  const held = decideHeld(view, facts, ports.nowMs());
+  if (held !== null && !isExpired(held)) return held;
+  const better = await within(COLD_BUDGET_MS, decideLoading(view, facts, ports), ports);
+  return better ?? held;
 }
 
-async function attempt(view: View, facts: Facts, ports: EdgePorts): Promise<Decided | null> {
+function isExpired({ decision: { outcome } }: Decided): boolean {
+  return outcome.kind === 'refuse' && outcome.code === 'state-expired';
+}
+
+/** Waits for nothing, so it arms no timer: the way of nearly every request. */
+function decideHeld(view: View, facts: Facts, nowMs: number): Decided | null {
   const { standing } = view;
   if (standing === null) return null;
-  const tenant = await findTenant(view, standing, facts.host, ports, facts.colo);
-  if (tenant === null) return null;
-  const nowMs = ports.nowMs();
+  const tenant = view.lookUp(facts.host, standing);
+  if (tenant.kind === 'missing') return null;
   const scene: Scene = {
     basis: view.basis(standing, nowMs),
     global: standing.global,
@@ -76,6 +81,20 @@ async function attempt(view: View, facts: Facts, ports: EdgePorts): Promise<Deci
     ageMs: view.ageMs(nowMs),
   };
   return { scene, decision: decide(facts, scene) };
+}
+
+async function decideLoading(view: View, facts: Facts, ports: EdgePorts): Promise<Decided | null> {
+  const first = await withNodes(view, facts, ports);
+  if (first !== null && !isExpired(first)) return first;
+  await refresh(view, ports, facts.colo);
+  return withNodes(view, facts, ports);
+}
+
+async function withNodes(view: View, facts: Facts, ports: EdgePorts): Promise<Decided | null> {
+  const { standing } = view;
+  if (standing === null) return null;
+  await findTenant(view, standing, facts.host, ports, facts.colo);
+  return decideHeld(view, facts, ports.nowMs());
 }
 
 /** In the background, one at a time: no request waits for another's refresh (E3). */

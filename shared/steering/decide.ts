@@ -9,6 +9,7 @@ import { ingressFault, type ResidencyFault, residencyFault } from '../admission/
 import { regionOf } from '../control/checks.ts';
 import type { Policy } from '../control/record.ts';
 import type { Verdict } from '../health/verdict.ts';
+import { HARD_AGE_S } from '../limits.ts';
 import { type Distance, distances } from './distance.ts';
 import { type Ranked, rank } from './rank.ts';
 import type { SteeringCode } from './refusal.ts';
@@ -57,7 +58,11 @@ export function decide(facts: Facts, scene: Scene): Decision {
     candidates: [],
     basis,
   });
-  if (found.kind === 'unknown') return refusal('tenant-unknown');
+  if (found.kind === 'unknown') {
+    // Nobody's policy says how old "nobody's" may be; the default for reads does (I15).
+    const expired = scene.ageMs > HARD_AGE_S.read.default * 1000;
+    return refusal(expired ? 'state-expired' : 'tenant-unknown');
+  }
   const { tenant, placement } = found;
   const scope = global.scopes[tenant.scope];
   const policy = global.policies[tenant.policy];

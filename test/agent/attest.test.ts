@@ -2,9 +2,11 @@
 // through crashes, clocks put back and histories that are longer than the chain in memory.
 
 import { describe, expect, test } from 'vitest';
-import { keptFault, planAttestation, type Situation } from '../../agent/control/attest.ts';
+import { planAttestation, type Situation } from '../../agent/control/attest.ts';
+import { Sworn } from '../../agent/control/sworn.ts';
 import type { Kept } from '../../agent/ports.ts';
 import { emptyHolder } from '../../shared/control/holder.ts';
+import type { Join } from '../../shared/control/join.ts';
 import type { Digest } from '../../shared/digest.ts';
 import { CHAIN_LINKS_MAX } from '../../shared/limits.ts';
 import { Fleet, joinOf, newestOf, priorityOf, START_MS, settled } from '../fakes/fleet.ts';
@@ -52,7 +54,6 @@ describe('the plan', () => {
   test('what is kept is what is said, for 15 s', () => {
     const plan = planAttestation(three.holder, kept(2), situation(NOW, { mode: 'frozen' }));
     expect(plan).toEqual({
-      kind: 'attest',
       kept: { seq: BigInt(NOW), generation: 1n, version: 3n, envelope: digests[3] },
       attestation: {
         kind: 'attestation',
@@ -83,20 +84,47 @@ describe('the plan', () => {
     const plan = planAttestation(three.holder, kept(3, { seq }), situation(nowMs));
     expect(plan).toMatchObject({ kept: { seq: expected }, attestation: { seq: expected } });
   });
+});
+
+describe('what an agent is bound to', () => {
+  const elsewhere = digestNamed('fork');
+
+  /** What may not be attested at version 3, after its commits were seen. */
+  function faultOf(sworn: Kept, join: Join | null = null): string | null {
+    const bound = new Sworn(sworn, join);
+    for (const link of three.holder.chain) bound.see(link);
+    return bound.fault(three.holder.state.manifest)?.code ?? null;
+  }
 
   test.each<readonly [string, Kept, string | null]>([
     ['nothing', kept(0), null],
     ['the head', kept(3), null],
     ['an older version', kept(1), null],
     ['a later version', kept(3, { version: 4n }), 'rollback'],
-    ['a later generation', kept(3, { generation: 2n }), 'rollback'],
-    ['another commit of the head', kept(3, { envelope: digestNamed('fork') }), 'equivocation'],
-    ['another commit before it', kept(1, { envelope: digestNamed('fork') }), 'equivocation'],
+    ['another commit of the head', kept(3, { envelope: elsewhere }), 'equivocation'],
+    ['another commit before it', kept(1, { envelope: elsewhere }), 'equivocation'],
     ['no commit where there is one', kept(1, { envelope: null }), 'equivocation'],
-  ])('over a history to version 3, one who swore to %s may go on: %#', (_, sworn, code) => {
-    expect(keptFault(three.holder, sworn)?.code ?? null).toBe(code);
-    const plan = planAttestation(three.holder, sworn, situation(NOW));
-    expect(plan?.kind).toBe(code === null ? 'attest' : 'refused');
+  ])('by its own word: %s', (_, sworn, code) => {
+    expect(faultOf(sworn)).toBe(code);
+  });
+
+  test.each<readonly [string, Partial<Join>, string | null]>([
+    ['the state before the first commit', {}, null],
+    ['the head', { version: 3n, envelope: digests[3] ?? null }, null],
+    ['an older version', { version: 2n, envelope: digests[2] ?? null }, null],
+    ['a later version', { version: 4n, envelope: elsewhere }, 'rollback'],
+    ['another commit', { version: 2n, envelope: elsewhere }, 'equivocation'],
+    ['a version without its commit', { version: 2n, envelope: null }, 'equivocation'],
+  ])('by an operator’s join at %s', (_, place, code) => {
+    expect(faultOf(kept(0), joinOf('eu1', place))).toBe(code);
+  });
+
+  test('a contradiction that was seen once stays, however far the history goes on', () => {
+    const bound = new Sworn(kept(1, { envelope: elsewhere }), null);
+    for (const link of long.holder.chain) bound.see(link);
+    const [first] = three.holder.chain;
+    if (first !== undefined) bound.see(first);
+    expect(bound.fault(long.holder.state.manifest)?.code).toBe('equivocation');
   });
 });
 
@@ -165,6 +193,20 @@ describe('kept first, said then', () => {
     expect(fleet.sent.length).toBe(before);
   });
 
+  // E6: whoever looks at the alarms should see a source that is down, and no attack.
+  test('a restart while the source is down is no rollback', async () => {
+    const fleet = await Fleet.afloat();
+    fleet.cutOff.add('eu1');
+    const before = fleet.wordsOf('eu1').length;
+    await fleet.begin('eu1');
+    await fleet.round(2);
+    expect(new Set(fleet.ownAlarms('eu1'))).toEqual(new Set(['source-unreadable']));
+    expect(fleet.wordsOf('eu1').length).toBe(before);
+    fleet.cutOff.clear();
+    await fleet.round();
+    expect(fleet.wordsOf('eu1').length).toBe(before + 1);
+  });
+
   test('after a restart on a clock put back, numbers go on from the kept one (H3)', async () => {
     const fleet = await Fleet.afloat();
     const last = fleet.keeps.eu1.kept?.seq ?? 0n;
@@ -222,7 +264,6 @@ describe('joining', () => {
     fleet.source.put(2n, jws);
     await fleet.round();
     expect(fleet.wordsOf('eu1').at(-1)).toMatchObject({ version: 2n, mode: 'live' });
-    expect(fleet.ownAlarms('eu1')).toEqual([]);
   });
 
   test.each([

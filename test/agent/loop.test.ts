@@ -6,7 +6,11 @@ import { type Delta, sealDelta } from '../../shared/control/delta.ts';
 import type { Envelope, Operation } from '../../shared/control/envelope.ts';
 import type { Jws } from '../../shared/control/jws.ts';
 import type { Signer } from '../../shared/crypto.ts';
-import { ATTESTATIONS_PER_DELTA_MAX, DELTA_BYTES_MAX } from '../../shared/limits.ts';
+import {
+  ATTESTATIONS_PER_DELTA_MAX,
+  COMMITS_PER_READ_MAX,
+  DELTA_BYTES_MAX,
+} from '../../shared/limits.ts';
 import { Fleet, newestOf, priorityOf, settled } from '../fakes/fleet.ts';
 import { expectHonest, sail, voyages } from '../fakes/voyage.ts';
 import { digestNamed, SEED, withBrokenSignature } from '../shared/forge.ts';
@@ -207,6 +211,17 @@ describe('a source that cannot be trusted', () => {
     expect(fleet.agent('eu1').holder.state.envelope).toBe(held);
     expect(fleet.wordsOf('eu1').at(-1)).toMatchObject({ mode: 'frozen', envelope: held });
     expectHonest(fleet.wordsOf('eu1'));
+  });
+
+  // Attack: files that add nothing and look like more to come. A turn that never ends says nothing.
+  test('copies of an older commit after the head end the turn, with an alarm', async () => {
+    const fleet = await Fleet.afloat();
+    const { jws } = newestOf(fleet.author);
+    for (let i = 2; i <= COMMITS_PER_READ_MAX + 1; i++) fleet.source.put(BigInt(i), jws);
+    fleet.source.readsMax = fleet.source.reads.length + 20;
+    await fleet.round();
+    expect(fleet.wordsOf('eu1').at(-1)).toMatchObject({ version: 1n });
+    expect(fleet.ownAlarms('eu1').length).toBeGreaterThan(0);
   });
 
   // Attack: the head made unreadable, so that what follows is never read and its state never ages.

@@ -3,7 +3,6 @@
 
 import { describe, expect, test } from 'vitest';
 import { lowestHead } from '../../shared/control/answer.ts';
-import { COMMITS_PER_DELTA_MAX } from '../../shared/limits.ts';
 import { FIRST, keyNamed, signCommit, testTrust } from '../shared/kit.ts';
 import { brief, dump, type HeldStore, withStore } from './held-store.ts';
 import { change, NOW, Origin } from './origin.ts';
@@ -77,24 +76,6 @@ describe('a fork is left when a threshold attests another', () => {
       await comesTo(held, right);
     }),
   );
-
-  // A long series is caught up in several deltas; none of them but the last has what sites name.
-  test('also when the threshold is beyond it by more than a delta carries', () =>
-    withStore(trust, async (held) => {
-      const { right, fork } = await histories(COMMITS_PER_DELTA_MAX + 2, 1);
-      let answer = await held.take({
-        commits: fork.commits,
-        attestations: await two.words(NOW),
-      });
-      for (let turn = 0; turn < 6; turn++) {
-        held.nowMs += 2_000;
-        const from = Number(lowestHead([answer])?.version ?? 0n);
-        const attestations = await right.words(held.nowMs);
-        const commits = right.commits.slice(from, from + COMMITS_PER_DELTA_MAX);
-        answer = await held.take({ commits, attestations });
-      }
-      expect(brief(await held.take({}))).toBe(`${right.version}/${right.version}`);
-    }));
 
   test('also when what is brought begins before the fork', () =>
     withStore(trust, async (held) => {

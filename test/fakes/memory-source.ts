@@ -16,6 +16,8 @@ export class MemorySource implements CommitSource {
   readonly #texts = new Map<bigint, string>();
   /** `from` of every read, oldest first. */
   readonly reads: bigint[] = [];
+  /** More reads than this are a loop, which microtasks alone would never let a test see. */
+  readsMax = Number.POSITIVE_INFINITY;
 
   constructor(commits: readonly Jws[] = []) {
     for (const [i, jws] of commits.entries()) this.put(BigInt(i) + 1n, jws);
@@ -23,6 +25,7 @@ export class MemorySource implements CommitSource {
 
   async read(from: bigint): Promise<SourceRead> {
     this.reads.push(from);
+    if (this.reads.length > this.readsMax) throw new Error('it is read without end');
     if (this.broken !== null) throw new SourceError(this.broken);
     const commits: unknown[] = [];
     for (let version = from; commits.length < COMMITS_PER_READ_MAX; version++) {
