@@ -9,7 +9,15 @@ import { observationSchema } from '../shared/control/attestation.ts';
 import { firstIssue, idSchema } from '../shared/schema.ts';
 
 const pathSchema = z.string().check(z.minLength(1));
-const urlSchema = z.string().check(z.regex(/^https?:\/\/[^\s]+$/, 'an http(s) URL'));
+const urlSchema = z.string().check(z.refine(isHttpUrl, 'an http(s) URL'));
+const originSchema = z
+  .string()
+  .check(z.refine((url) => isHttpUrl(url) && new URL(url).pathname === '/', 'an origin, no path'));
+
+function isHttpUrl(url: string): boolean {
+  return /^https?:\/\/[^\s]+$/.test(url) && URL.canParse(url);
+}
+
 const listenSchema = z.strictObject({
   /** Loopback only, until the gateway's calls are signed (P1). */
   host: z.enum(['127.0.0.1', '::1', 'localhost']),
@@ -39,7 +47,7 @@ export const agentConfigSchema = z.strictObject({
       listen: listenSchema,
       tls: z.strictObject({ cert: pathSchema, key: pathSchema }),
       /** Origin of the region's service. */
-      service: urlSchema,
+      service: originSchema,
     }),
   ),
   /** What is attested of every region until there are probes. */

@@ -6,12 +6,12 @@
 // seq and the same digest are all that the next start can say; a push that was not sent is sent
 // with the next turn. Nothing else is written.
 
-import { answerOf, type StoreAnswer } from '../shared/control/answer.ts';
+import { answerOf, placeOf, type StoreAnswer } from '../shared/control/answer.ts';
 import type { Observation } from '../shared/control/attestation.ts';
 import { attestationKind } from '../shared/control/attestation.ts';
-import type { Link } from '../shared/control/chain.ts';
+import { compareVersions, type Link } from '../shared/control/chain.ts';
 import { openDelta } from '../shared/control/delta.ts';
-import { activated, emptyHolder, type Holder } from '../shared/control/holder.ts';
+import { activated, emptyHolder, type Holder, screenCommit } from '../shared/control/holder.ts';
 import type { Join } from '../shared/control/join.ts';
 import { type Jws, signJws } from '../shared/control/jws.ts';
 import type { NodeSource } from '../shared/control/merkle-map.ts';
@@ -55,6 +55,7 @@ export class Agent {
   #source: SourceRead | null = null;
   #attestedAtMs = 0;
   #standing: Standing | null = null;
+  #saving: Promise<void> = Promise.resolve();
   #change = Promise.withResolvers<void>();
 
   private constructor(identity: AgentIdentity, start: Start, ports: AgentPorts) {
@@ -122,12 +123,14 @@ export class Agent {
   /** One pass of the loop. Rejects only when what must survive cannot be written. */
   async turn(): Promise<void> {
     const before = this.#holder.state.envelope;
-    const mode = (await this.#follow()) ? 'live' : 'frozen';
+    const read = await this.#follow();
     const { nowMs } = this.#ports;
     this.#advance(activated(this.#holder, nowMs()));
-    const due = nowMs() - this.#attestedAtMs >= ATTESTATION_INTERVAL_MS;
+    await this.#keepActive();
+    // Either way: a clock that was put back must not end the attestations.
+    const due = Math.abs(nowMs() - this.#attestedAtMs) >= ATTESTATION_INTERVAL_MS;
     if (due || before !== this.#holder.state.envelope) {
-      await this.#attest(mode);
+      await this.#attest(read);
       this.#publisher.publish();
     }
   }
@@ -152,19 +155,20 @@ export class Agent {
       // Relayed words cross on the way: an older one is refused and no alarm.
       if (refusal.code !== 'attestation-old') this.#alarm(refusal, delta.sender);
     }
+    await this.#keepActive();
     return this.#answer(taken.refused);
   }
 
-  /** Reads until there is no more. True: what is held is all that the source has. */
-  async #follow(): Promise<boolean> {
+  /** Reads until there is no more. */
+  async #follow(): Promise<Exclude<ReadState, 'more'>> {
     for (;;) {
       const found = await this.#readOnce();
-      if (found !== 'more') return found === 'all';
+      if (found !== 'more') return found;
     }
   }
 
   /** Reads from the head on, so that a head that was changed underneath is noticed. */
-  async #readOnce(): Promise<'more' | 'all' | 'halted'> {
+  async #readOnce(): Promise<ReadState> {
     const { source, crypto, nowMs } = this.#ports;
     const { version } = this.#holder.state.manifest;
     let read: SourceRead;
@@ -173,31 +177,41 @@ export class Agent {
     } catch (error) {
       if (!(error instanceof SourceError)) throw error;
       this.#alarm({ code: error.code, detail: error.message });
-      return 'halted';
+      return 'unreadable';
     }
     this.#source = read;
     if (version > 0n && read.commits.length === 0) {
       this.#alarm(refuse('rollback', `the source no longer has commit ${version}`));
       return 'halted';
     }
+    const headHolds = version === 0n || this.#knows(read.commits[0]);
     const input = { commits: read.commits, attestations: [] };
     const batch = await verifyBatch(this.#holder, input, crypto);
     const taken = admitBatch(this.#holder, batch, this.#storage, nowMs(), crypto);
     this.#advance(taken.holder);
     for (const refusal of taken.refused) this.#alarm(refusal);
-    if (taken.refused.some(({ code }) => code === 'equivocation')) return 'halted';
-    const full = read.commits.length === COMMITS_PER_READ_MAX && taken.refused.length === 0;
-    return full ? 'more' : 'all';
+    if (!headHolds) return 'halted';
+    const moved = this.#holder.state.manifest.version > version;
+    if (!moved && read.commits.length > 1 && taken.refused.length === 0) {
+      this.#alarm(refuse('stale', `what follows commit ${version} in the source is older`));
+    }
+    return moved && read.commits.length === COMMITS_PER_READ_MAX ? 'more' : 'all';
   }
 
-  async #attest(mode: 'live' | 'frozen'): Promise<void> {
+  #knows(commit: unknown): boolean {
+    return screenCommit(this.#holder, commit, 0, this.#ports.crypto).kind === 'known';
+  }
+
+  async #attest(read: Exclude<ReadState, 'more'>): Promise<void> {
     const nowMs = this.#ports.nowMs();
     this.#attestedAtMs = nowMs;
     const fault = this.#sworn.fault(this.#holder.state.manifest);
     if (fault !== null) {
-      this.#alarm(fault);
+      // Nothing read yet is not the same as something lost.
+      if (fault.code !== 'rollback' || read !== 'unreadable') this.#alarm(fault);
       return;
     }
+    const mode = read === 'all' ? 'live' : 'frozen';
     const plan = planAttestation(this.#holder, this.#kept, this.#situation(mode, nowMs));
     if (plan === null) return;
     const jws = await this.#say(plan);
@@ -208,9 +222,24 @@ export class Agent {
 
   /** Kept first, said then: the order is the promise (C10). */
   async #say({ kept, attestation }: AttestPlan): Promise<Jws> {
-    await this.#ports.keep.save(kept);
-    this.#kept = kept;
+    await this.#persist(kept);
     return signJws(attestationKind.typ, attestation, [this.#ports.signer]);
+  }
+
+  /** What became active outlives a restart: it is kept before anybody hears of it (I2). */
+  async #keepActive(): Promise<void> {
+    const { active } = this.#holder;
+    const kept = this.#kept.active;
+    if (active === null || (kept !== undefined && compareVersions(active, kept) <= 0)) return;
+    await this.#persist({ active: placeOf(active) });
+  }
+
+  /** One save at a time, always of the newest: an older one must not land last. */
+  async #persist(change: Partial<Kept>): Promise<void> {
+    this.#kept = { ...this.#kept, ...change };
+    const saved = this.#saving.then(() => this.#ports.keep.save(this.#kept));
+    this.#saving = saved.catch(() => {});
+    await saved;
   }
 
   #situation(mode: 'live' | 'frozen', nowMs: number) {
@@ -226,7 +255,9 @@ export class Agent {
   #advance(holder: Holder): void {
     this.#holder = holder;
     const { active } = holder;
-    if (active === null) return;
+    const floor = this.#kept.active;
+    // Words from before a restart may still be valid: they bring nothing back (I2).
+    if (active === null || (floor !== undefined && compareVersions(active, floor) < 0)) return;
     const global = this.#pieces.global(active.manifest.global);
     if (global === null) return;
     const moved = active !== this.#standing?.link;
@@ -249,6 +280,9 @@ export class Agent {
     this.#ports.log({ alarm: code, detail, ...(from === undefined ? {} : { from }) });
   }
 }
+
+/** What a reading of the source came to: `halted` where the head is gone or another one. */
+type ReadState = 'more' | 'all' | 'halted' | 'unreadable';
 
 interface Start {
   readonly trust: Trust;

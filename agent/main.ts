@@ -46,7 +46,9 @@ async function main(path: string): Promise<void> {
     push: pushOverHttp,
     log: (line) => (line.alarm === undefined ? log.info(line) : log.warn(line)),
   };
-  const joinInput = await source.join(name);
+  // Only a new agent needs one; what lies there later is nobody's business.
+  const isNew = (await ports.keep.load()) === null;
+  const joinInput = isNew ? await source.join(name) : null;
   const join =
     joinInput === null ? null : must(await openJoin(joinInput, identity, trust, nodeCrypto));
   const agent = must(await Agent.start(identity, trust, join, ports));
@@ -145,7 +147,11 @@ function endOnSignal(): AbortSignal {
   return controller.signal;
 }
 
-main(process.argv[2] ?? 'agent.yaml').catch((error: unknown) => {
-  log.fatal({ code: error instanceof ConfigError ? error.code : 'agent', error: String(error) });
-  process.exitCode = 1;
-});
+void main(process.argv[2] ?? 'agent.yaml')
+  .then(() => 0)
+  .catch((error: unknown) => {
+    log.fatal({ code: error instanceof ConfigError ? error.code : 'agent', error: String(error) });
+    return 1;
+  })
+  // Pushes that hang and connections that are kept open must not hold the process.
+  .then((code) => process.exit(code));

@@ -1,6 +1,7 @@
 // The ports of the agent's loop. Clock, random bytes, network and disk are arguments, so that a
 // simulation runs this very loop; the real ones are in `agent/adapters`.
 
+import type { Place } from '../shared/control/answer.ts';
 import type { Crypto, Signer } from '../shared/crypto.ts';
 import type { Digest } from '../shared/digest.ts';
 
@@ -33,6 +34,8 @@ export interface Kept {
   readonly version: bigint;
   /** Digest of the envelope attested for `version`; null for version 0. */
   readonly envelope: Digest | null;
+  /** What was active here then: a restart does not go below it (I2). */
+  readonly active?: Place;
 }
 
 export interface Keep {

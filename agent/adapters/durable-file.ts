@@ -23,7 +23,12 @@ export async function createFile(path: string, text: string): Promise<'created' 
 
 export async function replaceFile(path: string, text: string, mode = 0o600): Promise<void> {
   const temporary = await writeTemporary(path, text, mode);
-  await rename(temporary, path);
+  try {
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
   await syncFolder(dirname(path));
 }
 

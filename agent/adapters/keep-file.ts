@@ -4,6 +4,7 @@
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { canonical } from '../../shared/canonical.ts';
+import { placeSchema } from '../../shared/control/answer.ts';
 import { counterSchema, digestSchema } from '../../shared/schema.ts';
 import type { Keep, Kept } from '../ports.ts';
 import { codeOf, replaceFile } from './durable-file.ts';
@@ -13,6 +14,7 @@ const keptSchema = z.strictObject({
   generation: counterSchema,
   version: counterSchema,
   envelope: z.nullable(digestSchema),
+  active: z.exactOptional(placeSchema),
 });
 
 export class KeepFile implements Keep {

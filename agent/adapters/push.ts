@@ -12,11 +12,15 @@ export const pushOverHttp: Push = async (url, delta) => {
     body: delta,
     signal: AbortSignal.timeout(PUSH_TIMEOUT_MS),
   });
-  let text = '';
+  const chunks: Buffer[] = [];
+  let bytes = 0;
   for await (const chunk of body) {
-    text += String(chunk);
-    if (text.length > PUSH_ANSWER_BYTES_MAX) throw new Error('the answer is too large');
+    bytes += (chunk as Buffer).length;
+    if (bytes > PUSH_ANSWER_BYTES_MAX) throw new Error('the answer is too large');
+    chunks.push(chunk as Buffer);
   }
+  // Decoded as a whole: the network cuts inside characters.
+  const text = Buffer.concat(chunks).toString('utf8');
   if (statusCode !== 200) throw new Error(`answered ${statusCode} ${text.slice(0, 200)}`);
   return text;
 };

@@ -27,7 +27,8 @@ export async function listenApi(
 ): Promise<Api> {
   const server = createServer((request, response) => {
     route(request, response, ports).catch((error: unknown) => {
-      ports.log({ alarm: 'api-bug', error: String(error) });
+      // A sender that breaks off is no fault of ours.
+      if (request.complete) ports.log({ alarm: 'api-bug', error: String(error) });
       response.destroy();
     });
   });

@@ -2,6 +2,7 @@
 // One digest a version, for ever: what was attested is on disk before it is sent, and a head that
 // contradicts it is never attested.
 
+import { placeOf } from '../../shared/control/answer.ts';
 import type { Attestation, Observation } from '../../shared/control/attestation.ts';
 import type { Holder } from '../../shared/control/holder.ts';
 import { ATTESTATION_LIFE_MS } from '../../shared/limits.ts';
@@ -35,7 +36,7 @@ export function planAttestation(
   const seq = kept.seq + 1n > wallMs ? kept.seq + 1n : wallMs;
   const { site, agent, mode, nowMs, commitIndex, term } = situation;
   return {
-    kept: { seq, generation, version, envelope },
+    kept: { seq, generation, version, envelope, ...activeOf(holder) },
     attestation: {
       kind: 'attestation',
       cluster: manifest.cluster,
@@ -54,4 +55,8 @@ export function planAttestation(
       load: {},
     },
   };
+}
+
+function activeOf({ active }: Holder): Pick<Kept, 'active'> {
+  return active === null ? {} : { active: placeOf(active) };
 }

@@ -4,8 +4,8 @@
 
 import { parseJson } from '../../shared/canonical.ts';
 import {
+  headsOf,
   ingestAnswerSchema,
-  lowestHead,
   type Place,
   storeAnswerSchema,
 } from '../../shared/control/answer.ts';
@@ -19,6 +19,9 @@ import {
 } from '../../shared/limits.ts';
 import type { AgentPorts } from '../ports.ts';
 
+/** What is kept of an error's text. */
+const REASON_CHARS_MAX = 300;
+
 export interface Target {
   readonly url: string;
   readonly kind: 'edge' | 'peer';
@@ -30,8 +33,8 @@ export type TargetState =
   | {
       readonly kind: 'answered';
       readonly atMs: number;
-      /** Its newest commit; the lowest, where an edge answers for several stores. */
-      readonly head: Place | null;
+      /** After which place to go on: one for each store that stands elsewhere, the lowest first. */
+      readonly heads: readonly Place[];
       readonly answer: unknown;
     }
   | { readonly kind: 'failed'; readonly atMs: number; readonly reason: string };
@@ -50,6 +53,9 @@ export class Publisher {
   readonly #ports: AgentPorts;
   readonly #states = new Map<Target, TargetState>();
   readonly #underWay = new Set<Target>();
+  /** Asked for while a push was under way. */
+  readonly #again = new Set<Target>();
+  #pushes = 0;
 
   constructor(sender: Sender, holder: () => Holder, ports: AgentPorts) {
     this.#sender = sender;
@@ -71,20 +77,28 @@ export class Publisher {
   /** Starts a push to every target that has none under way. */
   publish(): void {
     for (const target of this.#states.keys()) {
-      if (!this.#underWay.has(target)) void this.#pushTo(target);
+      if (this.#underWay.has(target)) this.#again.add(target);
+      else void this.#pushTo(target);
     }
   }
 
   async #pushTo(target: Target): Promise<void> {
     this.#underWay.add(target);
+    do {
+      this.#again.delete(target);
+      await this.#pushUntilLevel(target);
+    } while (this.#again.has(target) && this.#states.has(target));
+    this.#underWay.delete(target);
+  }
+
+  async #pushUntilLevel(target: Target): Promise<void> {
     try {
       let behind = true;
-      while (behind) behind = await this.#pushOnce(target);
+      while (behind && this.#states.has(target)) behind = await this.#pushOnce(target);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const said = error instanceof Error ? error.message : String(error);
+      const reason = said.slice(0, REASON_CHARS_MAX).toWellFormed();
       this.#note(target, { kind: 'failed', atMs: this.#ports.nowMs(), reason });
-    } finally {
-      this.#underWay.delete(target);
     }
   }
 
@@ -92,20 +106,26 @@ export class Publisher {
   async #pushOnce(target: Target): Promise<boolean> {
     const { push, crypto, signer, nowMs } = this.#ports;
     const holder = this.#holder();
-    const known = this.#states.get(target);
-    // Peers read commits from their own source; stores have no other.
-    const head = known?.kind === 'answered' && target.kind === 'edge' ? known.head : null;
-    const delta = deltaFor(holder, head, await this.#older(holder, head), nowMs());
+    const before = this.#headsOf(target);
+    // In turn: a store that takes nothing must not keep the others from what is new.
+    const head = before[this.#pushes++ % Math.max(1, before.length)] ?? null;
+    const older = await this.#older(holder, head);
+    const delta = deltaFor(holder, head, older, nowMs(), signer.kid);
     const { site, agent } = this.#sender;
     const from = { cluster: holder.trust.cluster, site, agent };
     const text = await push(target.url, await sealDelta(delta, from, signer, crypto));
     const read = readAnswer(target.kind, text);
     if (read === null) throw new Error('the answer is not readable');
     this.#note(target, { kind: 'answered', atMs: nowMs(), ...read });
-    const after = read.head;
-    if (target.kind === 'peer' || after === null || after.version >= holder.state.manifest.version)
-      return false;
-    return head === null || after.version > head.version;
+    const { version } = holder.state.manifest;
+    const lagging = this.#headsOf(target).some((after) => after.version < version);
+    return lagging && (before.length === 0 || sumOf(read.heads) > sumOf(before));
+  }
+
+  /** Peers read commits from their own source; stores have no other. */
+  #headsOf(target: Target): readonly Place[] {
+    const known = this.#states.get(target);
+    return known?.kind === 'answered' && target.kind === 'edge' ? known.heads : [];
   }
 
   /** A target that was dropped meanwhile does not come back. */
@@ -123,17 +143,22 @@ export class Publisher {
 
 /**
  * What to send to a receiver that stands at `head` (null: unknown, so attestations alone). `older`
- * are the commits behind the chain's first, when the receiver lacks those.
+ * are the commits behind the chain's first, when the receiver lacks those. The word of the key `own`
+ * goes first, so that it is carried however many others were heard.
  */
 export function deltaFor(
   holder: Holder,
   head: Place | null,
   older: readonly unknown[],
   nowMs: number,
+  own = '',
 ): Delta {
   const chain = head === null ? [] : holder.chain.filter(({ version }) => version > head.version);
   const commits = older.length > 0 ? (older as readonly Jws[]) : chain.map(({ jws }) => jws);
-  const attestations = [...holder.book.latest.values()]
+  const { latest } = holder.book;
+  const words = [...latest].sort(([a], [b]) => Number(b === own) - Number(a === own));
+  const attestations = words
+    .map(([, held]) => held)
     .filter(({ validUntilMs }) => validUntilMs > nowMs)
     .map(({ signed }) => signed.jws);
   return {
@@ -144,26 +169,33 @@ export function deltaFor(
   };
 }
 
-/** What a target answered, and the lowest head in it; null for an answer that is none. */
+/** What a target answered, and where its stores stand; null for an answer that is none. */
 export function readAnswer(
   kind: Target['kind'],
   text: string,
-): { readonly head: Place | null; readonly answer: unknown } | null {
+): { readonly heads: readonly Place[]; readonly answer: unknown } | null {
   const value = parseJson(text)?.value;
   if (kind === 'peer') {
     const answer = storeAnswerSchema.safeParse(value);
-    return answer.success ? { head: answer.data.head ?? null, answer: answer.data } : null;
+    return answer.success ? { heads: headsOf([answer.data]), answer: answer.data } : null;
   }
   const answer = ingestAnswerSchema.safeParse(value);
-  return answer.success ? { head: lowestHead(answer.data.stores), answer: answer.data } : null;
+  return answer.success ? { heads: headsOf(answer.data.stores), answer: answer.data } : null;
 }
 
-/** As many of the first commits as fit half a delta; one at least. */
+/** Grows when any store of a target moves on. */
+function sumOf(heads: readonly Place[]): bigint {
+  return heads.reduce((sum, { version }) => sum + version, 0n);
+}
+
+/** As many of the first commits as fit half a delta; one at least, if a receiver takes it at all. */
 function withinBytes(commits: readonly Jws[]): readonly Jws[] {
   let bytes = 0;
   const end = commits.findIndex((jws) => {
     bytes += JSON.stringify(jws).length;
     return bytes > DELTA_BYTES_MAX / 2;
   });
-  return end < 0 ? commits : commits.slice(0, Math.max(1, end));
+  if (end < 0) return commits;
+  const single = JSON.stringify(commits[0] ?? null).length <= (DELTA_BYTES_MAX * 3) / 4;
+  return commits.slice(0, Math.max(end, single ? 1 : 0));
 }

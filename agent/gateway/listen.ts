@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
+import type { Socket } from 'node:net';
 import {
   SERVICE_CONNECTIONS_MAX,
   SERVICE_DEADLINE_MS,
@@ -12,7 +13,7 @@ import {
   SERVICE_IDLE_TIMEOUT_MS,
 } from '../../shared/limits.ts';
 import { gatewayStatus } from '../../shared/provenance/refusal.ts';
-import { admit, type GatewayPorts } from './admit.ts';
+import { type Admitted, admit, type GatewayPorts } from './admit.ts';
 import { answerProblem } from './problem.ts';
 import { createProxy, type ServiceProxy } from './proxy.ts';
 
@@ -44,8 +45,14 @@ export async function listenGateway(
     connections: SERVICE_CONNECTIONS_MAX,
   });
   const server = createServer({ ...options.tls, keepAliveTimeout: SERVICE_IDLE_TIMEOUT_MS });
+  const connections = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  const admissions = new WeakMap<Socket, Promise<boolean>>();
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    serve(request, response, ports, proxy)
+    serve(request, response, { ports, proxy, admissions })
       .then((outcome) => {
         counts[outcome] = (counts[outcome] ?? 0) + 1;
       })
@@ -58,17 +65,31 @@ export async function listenGateway(
   await once(server, 'listening');
   const address = server.address();
   const port = address !== null && typeof address === 'object' ? address.port : options.port;
-  return { port, counts, close: () => close(server, proxy) };
+  return { port, counts, close: () => close(server, connections, proxy) };
+}
+
+interface Serving {
+  readonly ports: GatewayPorts;
+  readonly proxy: ServiceProxy;
+  /** Whether the call before, on the same connection, was admitted. */
+  readonly admissions: WeakMap<Socket, Promise<boolean>>;
 }
 
 /** What became of the request: an outcome of the proxy, or the code of a refusal. */
 async function serve(
   request: IncomingMessage,
   response: ServerResponse,
-  ports: GatewayPorts,
-  proxy: ServiceProxy,
+  { ports, proxy, admissions }: Serving,
 ): Promise<string> {
-  const admitted = await admit(request, ports);
+  const { socket } = request;
+  const before = admissions.get(socket);
+  const own = admitAfter(before, request, ports);
+  admissions.set(
+    socket,
+    own.then((outcome) => outcome?.kind === 'admitted'),
+  );
+  const admitted = await own;
+  if (admitted === null) return 'after-refusal';
   if (admitted.kind === 'refused') {
     const { code, decision } = admitted;
     // The body was never read: the connection cannot be used again.
@@ -90,8 +111,22 @@ async function serve(
   return outcome.kind;
 }
 
-async function close(server: Server, proxy: ServiceProxy): Promise<void> {
+/** Null after a refused call: its body was never read, so what follows cannot be told from it. */
+async function admitAfter(
+  before: Promise<boolean> | undefined,
+  request: IncomingMessage,
+  ports: GatewayPorts,
+): Promise<Admitted | null> {
+  return (await (before ?? true)) ? admit(request, ports) : null;
+}
+
+async function close(
+  server: Server,
+  connections: ReadonlySet<Socket>,
+  proxy: ServiceProxy,
+): Promise<void> {
   server.close();
-  server.closeAllConnections();
+  // The server itself knows only those whose handshake is done.
+  for (const socket of connections) socket.destroy();
   await proxy.close();
 }

@@ -5,7 +5,7 @@
 import type { Manifest } from '../control/manifest.ts';
 import type { MapName } from '../control/merkle-map.ts';
 import { find, type NodeSource } from '../control/merkle-map.ts';
-import type { Placement, Tenant } from '../control/record.ts';
+import { isHostName, type Placement, type Tenant } from '../control/record.ts';
 import { readEntry } from '../control/state.ts';
 import type { Hasher } from '../crypto.ts';
 import type { Digest } from '../digest.ts';
@@ -34,8 +34,8 @@ export function lookUpTenant(
   nodes: NodeSource,
   hasher: Hasher,
 ): TenantLookup {
-  // A wildcard is a rule, not a host that can be asked for.
-  if (host.includes('*')) return { kind: 'unknown' };
+  // What is no host name is nobody's, whatever a wildcard would cover.
+  if (!isHostName(host)) return { kind: 'unknown' };
   const wildcard = wildcardOf(host);
   for (const name of wildcard === null ? [host] : [host, wildcard]) {
     const found = find(manifest.hosts, name, nodes, hasher);

@@ -7,7 +7,7 @@ import { compareVersions } from './chain.ts';
 import type { Holder } from './holder.ts';
 import type { Refusal } from './refusal.ts';
 
-const placeSchema = z.object({ generation: counterSchema, version: counterSchema });
+export const placeSchema = z.object({ generation: counterSchema, version: counterSchema });
 
 export type Place = z.infer<typeof placeSchema>;
 
@@ -60,14 +60,15 @@ export function placeOf({ generation, version }: Place): Place {
 }
 
 /**
- * After which place to go on sending: the lowest among those that answered, null when none did. A
+ * After which places to go on sending: the distinct ones of those that answered, the lowest first. A
  * receiver that was brought something else beyond what is active needs all from there on.
  */
-export function lowestHead(answers: readonly StoreAnswer[]): Place | null {
+export function headsOf(answers: readonly StoreAnswer[]): readonly Place[] {
   const heads = answers.flatMap(({ head, floor, refused }) => {
     if (head === undefined) return [];
     const parted = refused.some((code) => code === 'previous' || code === 'equivocation');
     return [parted ? (floor ?? { ...head, version: 0n }) : head];
   });
-  return heads.sort(compareVersions)[0] ?? null;
+  const distinct = new Map(heads.map((head) => [`${head.generation}/${head.version}`, head]));
+  return [...distinct.values()].sort(compareVersions);
 }

@@ -9,16 +9,23 @@ import { type DocumentKind, decodeJws, verifyJws } from './jws.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { keyringOf, type Trust } from './trust.ts';
 
-export const joinSchema = z.strictObject({
-  kind: z.literal('join'),
-  cluster: idSchema,
-  site: idSchema,
-  agent: idSchema,
-  generation: counterSchema,
-  version: counterSchema,
-  /** Digest of the envelope at `version`; null for version 0, the state before the first commit. */
-  envelope: z.nullable(digestSchema),
-});
+export const joinSchema = z
+  .strictObject({
+    kind: z.literal('join'),
+    cluster: idSchema,
+    site: idSchema,
+    agent: idSchema,
+    generation: counterSchema,
+    version: counterSchema,
+    /** Digest of the envelope at `version`; null for version 0, the state before the first commit. */
+    envelope: z.nullable(digestSchema),
+  })
+  .check(
+    z.refine(
+      ({ version, envelope }) => (version === 0n) === (envelope === null),
+      'a version beyond 0 names its envelope',
+    ),
+  );
 
 export type Join = z.infer<typeof joinSchema>;
 

@@ -11,6 +11,11 @@ const HOST =
   /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const HOST_LENGTH_MAX = 253;
 
+/** Can `name` be the host of a request? A wildcard is a rule and cannot be asked for. */
+export function isHostName(name: string): boolean {
+  return name.length <= HOST_LENGTH_MAX && !name.startsWith('*') && HOST.test(name);
+}
+
 /** A host name in lower case, or a wildcard for one label: `*.acme.example`. */
 export const hostSchema = z
   .string()

@@ -128,7 +128,7 @@ describe('at once', () => {
     expect(outcomes).toEqual(labels.map((label) => `${label} tenant-mismatch`));
   });
 
-  test('what is admitted comes from this gateway’s records, with what the edge wrote beside it', async () => {
+  test('what is admitted comes from this gateway’s own records', async () => {
     const says = { op: 'session', scope: 'atlantic' } as const;
     const { outcome } = await admitted({ says, method: 'DELETE' });
     expect(outcome).toEqual({
@@ -229,7 +229,7 @@ describe('whatever the header', () => {
     globex: { regions: ['eu1', 'us1'], home: 'us1' },
   } as const;
 
-  test('nothing is admitted outside the scope, and no write or session away from home', async () => {
+  test('nothing is admitted outside the scope, no write or session away from home', async () => {
     const seen = new Set<string>();
     await fc.assert(
       fc.asyncProperty(calls, async (given) => {

@@ -117,7 +117,7 @@ describe('a delta', () => {
     return (await ask('GET', STATUS_PATH)).status === 200 && (await ask('GET', '/')).status === 404;
   }
 
-  test('that its reader fails on ends its connection, is logged, and ends nothing else', async () => {
+  test('that its reader fails on is logged and ends its own connection alone', async () => {
     deliver = () => Promise.reject(new Error('a bug'));
     expect(await ask('POST', DELTA_PATH, '{}')).toMatchObject({ status: 0 });
     expect(logs).toEqual([{ alarm: 'api-bug', error: 'Error: a bug' }]);

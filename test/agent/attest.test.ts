@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { planAttestation, type Situation } from '../../agent/control/attest.ts';
 import { Sworn } from '../../agent/control/sworn.ts';
 import type { Kept } from '../../agent/ports.ts';
+import { DELTA_VERSION, sealDelta } from '../../shared/control/delta.ts';
 import { emptyHolder } from '../../shared/control/holder.ts';
 import type { Join } from '../../shared/control/join.ts';
 import type { Digest } from '../../shared/digest.ts';
@@ -13,7 +14,7 @@ import { Fleet, joinOf, newestOf, priorityOf, START_MS, settled } from '../fakes
 import type { Mishap } from '../fakes/memory-keep.ts';
 import { expectHonest } from '../fakes/voyage.ts';
 import { digestNamed } from '../shared/forge.ts';
-import { commit, crypto, FIRST, newHolder, testTrust } from '../shared/kit.ts';
+import { agentKey, attest, commit, crypto, FIRST, newHolder, testTrust } from '../shared/kit.ts';
 
 const HOUR_MS = 3_600_000;
 const NOW = START_MS;
@@ -149,6 +150,28 @@ describe('kept first, said then', () => {
     const { seq, generation, version, envelope } = word ?? {};
     expect(keep.kept).toEqual({ seq, generation, version, envelope });
     expect(fleet.sent).toHaveLength(2);
+  });
+
+  test('a delta that comes in the middle of a turn is not lost', async () => {
+    const fleet = await Fleet.afloat();
+    const gate = Promise.withResolvers<void>();
+    const keep = fleet.keeps.eu1;
+    const slow = {
+      load: () => keep.load(),
+      save: (sworn: Kept) => gate.promise.then(() => keep.save(sworn)),
+    };
+    const agent = await fleet.begin('eu1', { ports: { keep: slow } });
+    const turn = agent.turn();
+    await settled();
+    const attestations = [await attest(fleet.author, 'w1', fleet.nowMs)];
+    const delta = { v: DELTA_VERSION, trust: [], commits: [], attestations } as const;
+    const from = { cluster: 'demo', site: 'us1', agent: 'us1-1' };
+    await agent.deliver(await sealDelta(delta, from, agentKey('us1'), crypto));
+    gate.resolve();
+    await turn;
+    const kids = [...agent.holder.book.latest.keys()];
+    expect(new Set(kids)).toEqual(new Set([agentKey('eu1').kid, agentKey('w1').kid]));
+    expect(fleet.activeAt('eu1')).toBe(1n);
   });
 
   // What the process leaves behind at each step; then the clock is put back, and the source holds

@@ -49,7 +49,7 @@ async function refusalOf(value: unknown): Promise<string> {
   return message.slice(join(folder, 'agent.yaml').length + 2);
 }
 
-test('a witness: paths are relative to the file, absolute ones stay, and it assumes up', async () => {
+test('a witness: paths are relative to the file, absolute ones stay; it assumes up', async () => {
   expect(await reading(stringify(whole))).toEqual({
     ...whole,
     key: join(folder, 'keys/eu1-1.jwk'),

@@ -61,7 +61,7 @@ test('a trust document and a join are written once, and read back as found', asy
   expect([await directory.join('eu1-1'), await directory.join('us1-1')]).toEqual([A, null]);
 });
 
-test('a trust document or a join that is no JSON is null, one that cannot be read an error', async () => {
+test('a document that is no JSON is null, one that cannot be read is an error', async () => {
   await mkdir(join(folder, 'trust', '2.json'), { recursive: true });
   await writeFile(join(folder, 'trust', '1.json'), '{"payload"');
   await writeFile(join(folder, 'joins'), '');

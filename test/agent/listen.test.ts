@@ -254,6 +254,9 @@ describe('a refused call', () => {
       'cloudflare-cdn-cache-control': 'no-store',
       connection: 'close',
     });
+    // Time alone may cure it; jittered, so that clients do not come back together (S8).
+    const retry = got.headers['retry-after'];
+    expect(retry).toEqual(status === 503 ? expect.stringMatching(/^[2-6]$/) : undefined);
     expect(arrivals).toEqual([]);
     expect(gateway.counts).toEqual({ [code]: 1 });
   });

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Attestation } from '../../shared/control/attestation.ts';
 import { type Delta, sealDelta } from '../../shared/control/delta.ts';
 import type { Envelope, Operation } from '../../shared/control/envelope.ts';
 import type { Jws } from '../../shared/control/jws.ts';
@@ -11,7 +12,7 @@ import {
   COMMITS_PER_READ_MAX,
   DELTA_BYTES_MAX,
 } from '../../shared/limits.ts';
-import { Fleet, newestOf, priorityOf, settled } from '../fakes/fleet.ts';
+import { Fleet, newestOf, priorityOf, START_MS, settled } from '../fakes/fleet.ts';
 import { expectHonest, sail, voyages } from '../fakes/voyage.ts';
 import { digestNamed, SEED, withBrokenSignature } from '../shared/forge.ts';
 import {
@@ -104,7 +105,7 @@ describe('one decided history (C10)', () => {
     expect([null, 2n]).toContain(fleet.activeAt('eu1'));
   });
 
-  test('a change is attested at once, and nothing else before the interval is over (H3)', async () => {
+  test('a change is attested at once, nothing else before the interval is over (H3)', async () => {
     const fleet = await Fleet.afloat();
     await fleet.turn();
     await fleet.deliverAll();
@@ -174,7 +175,7 @@ describe('one decided history (C10)', () => {
 });
 
 describe('a source that cannot be trusted', () => {
-  test('put back to an older state: alarm, frozen at what was sworn, until it is back', async () => {
+  test('put back to an older state: alarm, frozen at what was sworn till it is back', async () => {
     const fleet = await Fleet.afloat();
     await fleet.commit(priorityOf(2));
     await fleet.round();
@@ -214,14 +215,20 @@ describe('a source that cannot be trusted', () => {
   });
 
   // Attack: files that add nothing and look like more to come. A turn that never ends says nothing.
-  test('copies of an older commit after the head end the turn, with an alarm', async () => {
+  test('copies of an older commit behind the head end the turn all the same', async () => {
     const fleet = await Fleet.afloat();
     const { jws } = newestOf(fleet.author);
     for (let i = 2; i <= COMMITS_PER_READ_MAX + 1; i++) fleet.source.put(BigInt(i), jws);
     fleet.source.readsMax = fleet.source.reads.length + 20;
     await fleet.round();
     expect(fleet.wordsOf('eu1').at(-1)).toMatchObject({ version: 1n });
-    expect(fleet.ownAlarms('eu1').length).toBeGreaterThan(0);
+  });
+
+  test('an older commit in the place of the next is an alarm: nothing can follow it', async () => {
+    const fleet = await Fleet.afloat();
+    fleet.source.put(2n, newestOf(fleet.author).jws);
+    await fleet.round();
+    expect(fleet.ownAlarms('eu1')).toHaveLength(1);
   });
 
   // Attack: the head made unreadable, so that what follows is never read and its state never ages.
@@ -252,25 +259,31 @@ describe('a source that cannot be trusted', () => {
   const elsewhere = [
     put('tenants/globex/placement', { home: 'eu1', epoch: '65', state: 'ACTIVE' }),
   ];
-  test.each<readonly [string, readonly Operation[], Partial<Envelope>, Signer?]>([
-    ['lamport', good, { lamport: 9n }],
-    ['manifest', good, { manifest: digestNamed('elsewhere') }],
-    ['previous', good, { previous: digestNamed('elsewhere') }],
-    ['cluster', good, { cluster: 'other' }],
-    ['generation', good, { generation: 2n }],
-    ['gap', good, { version: 3n }],
-    ['safety', good, { class: 'safety' }],
-    ['approvals', good, { approvals: ['p1'] }],
-    ['author', good, {}, keyNamed('bob')],
-    ['key-unknown', good, {}, keyNamed('mallory')],
-    ['key-unknown', good, {}, agentKey('eu1')],
-    ['record', [put('tenants/acme/tenant', { scope: 'eu' })], {}],
-    ['tenant-home', elsewhere, {}],
-    ['signature', good, {}],
-    ['malformed', good, {}],
-  ])('an invalid commit (%s) raises its alarm and has no effect (C4)', async (code, ...forged) => {
+  interface Forged {
+    readonly operations?: readonly Operation[];
+    readonly envelope?: Partial<Envelope>;
+    readonly signer?: Signer;
+  }
+  test.each<readonly [string, Forged]>([
+    ['lamport', { envelope: { lamport: 9n } }],
+    ['manifest', { envelope: { manifest: digestNamed('elsewhere') } }],
+    ['previous', { envelope: { previous: digestNamed('elsewhere') } }],
+    ['cluster', { envelope: { cluster: 'other' } }],
+    ['generation', { envelope: { generation: 2n } }],
+    ['gap', { envelope: { version: 3n } }],
+    ['safety', { envelope: { class: 'safety' } }],
+    ['approvals', { envelope: { approvals: ['p1'] } }],
+    ['author', { signer: keyNamed('bob') }],
+    ['key-unknown', { signer: keyNamed('mallory') }],
+    ['key-unknown', { signer: agentKey('eu1') }],
+    ['record', { operations: [put('tenants/acme/tenant', { scope: 'eu' })] }],
+    ['tenant-home', { operations: elsewhere }],
+    ['signature', {}],
+    ['malformed', {}],
+  ])('an invalid commit (%s) raises its alarm and has no effect (C4)', async (code, forged) => {
+    const { operations = good, envelope, signer } = forged;
     const fleet = await Fleet.afloat();
-    const jws = await signCommit(fleet.author, ...forged);
+    const jws = await signCommit(fleet.author, operations, envelope, signer);
     if (code === 'malformed') fleet.source.write(2n, '{"payload":');
     else fleet.source.put(2n, code === 'signature' ? withBrokenSignature(jws) : jws);
     const before = fleet.agent('eu1').holder.state;
@@ -312,26 +325,6 @@ describe('what peers bring', () => {
     expect(fleet.headAt('eu1')).toBe(1n);
     const held = fleet.agent('eu1').holder.book.latest.get(agentKey('w1').kid);
     expect(held?.signed.value.version).toBe(2n);
-  });
-
-  test('a delta that comes in the middle of a turn is not lost', async () => {
-    const fleet = await Fleet.afloat();
-    const gate = Promise.withResolvers<void>();
-    const keep = fleet.keeps.eu1;
-    const slow = {
-      load: () => keep.load(),
-      save: (kept: Parameters<typeof keep.save>[0]) => gate.promise.then(() => keep.save(kept)),
-    };
-    const agent = await fleet.begin('eu1', { ports: { keep: slow } });
-    const turn = agent.turn();
-    await settled();
-    const word = await attest(fleet.author, 'w1', fleet.nowMs);
-    await agent.deliver(await seal(fleet, { attestations: [word] }));
-    gate.resolve();
-    await turn;
-    const kids = [...agent.holder.book.latest.keys()];
-    expect(new Set(kids)).toEqual(new Set([agentKey('eu1').kid, agentKey('w1').kid]));
-    expect(fleet.activeAt('eu1')).toBe(1n);
   });
 
   const broken = (text: string) => {
@@ -376,26 +369,24 @@ describe('what peers bring', () => {
     expect(fleet.ownAlarms('eu1')).toEqual([code]);
   });
 
-  test.each<readonly [string, Parameters<typeof attest>[3], Signer?]>([
+  test.each<readonly [string, Partial<Attestation>, Signer]>([
     ['site', { site: 'w1' }, agentKey('us1')],
-    ['author', { agent: 'us1-2' }],
-    ['cluster', { cluster: 'other' }],
+    ['author', { agent: 'us1-2' }, agentKey('us1')],
+    ['cluster', { cluster: 'other' }, agentKey('us1')],
     ['key-unknown', {}, keyNamed('alice')],
-    ['attestation-life', { expiresAt: 1_795_000_000_000 + 60_000 }],
-  ])(
-    'a forged word (%s) is refused, alarmed with its sender, and counts for nobody',
-    async (code, ...forged) => {
-      const fleet = await Fleet.afloat();
-      const before = fleet.agent('eu1').holder.book;
-      const word = await attest(fleet.author, 'us1', fleet.nowMs, ...forged);
-      const answer = await fleet.agent('eu1').deliver(await seal(fleet, { attestations: [word] }));
-      expect(answer.refused).toEqual([code]);
-      expect(fleet.agent('eu1').holder.book).toBe(before);
-      expect(fleet.logs.at(-1)?.line).toMatchObject({ alarm: code, from: { site: 'us1' } });
-    },
-  );
+    ['attestation-life', { expiresAt: START_MS + 60_000 }, agentKey('us1')],
+  ])('a forged word (%s) counts for nobody and is alarmed with its sender', async (...given) => {
+    const [code, forged, signer] = given;
+    const fleet = await Fleet.afloat();
+    const before = fleet.agent('eu1').holder.book;
+    const word = await attest(fleet.author, 'us1', fleet.nowMs, forged, signer);
+    const answer = await fleet.agent('eu1').deliver(await seal(fleet, { attestations: [word] }));
+    expect(answer.refused).toEqual([code]);
+    expect(fleet.agent('eu1').holder.book).toBe(before);
+    expect(fleet.logs.at(-1)?.line).toMatchObject({ alarm: code, from: { site: 'us1' } });
+  });
 });
 
-test('whatever the order: versions never go down, one digest each, all agree in the end', async () => {
-  await fc.assert(fc.asyncProperty(voyages, sail), { seed: SEED, numRuns: 40 });
+test('whatever the order: no version goes down, one digest each, all agree in the end', async () => {
+  await fc.assert(fc.asyncProperty(voyages, sail), { seed: SEED, numRuns: 25 });
 }, 30_000);

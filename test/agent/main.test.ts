@@ -1,5 +1,5 @@
-// The real process: it says when it is ready, ends when it is told to, and does not start, or go on,
-// where it may not.
+// The real process: it says when it is ready, ends when it is told to, and does not start, or go
+// on, where it may not.
 
 import { once } from 'node:events';
 import { readFile, symlink, unlink, writeFile } from 'node:fs/promises';
@@ -196,18 +196,12 @@ describe('a process that runs', () => {
 
 describe('a process that does not start', () => {
   test.each<readonly [string, (at: AgentFolder) => unknown, RegExp]>([
-    [
-      'there is no configuration',
-      ({ path }) => unlink(`${path}/agent.yaml`),
-      /agent\.yaml.*ENOENT/,
-    ],
     ['the gateway is open to all', openToAll, /gateway\.listen\.host/],
     [
       'the key is another agent’s',
       (at) => key(at, jwkOf('agent us1-1')),
       /is not the key of eu1\/eu1-1/,
     ],
-    ['the key is an operator’s', (at) => key(at, jwkOf('alice')), /is not the key of eu1\/eu1-1/],
     ['the key is none', (at) => key(at, 'secret'), /no private Ed25519 JWK/],
     ['the trust document is none', (at) => trusting(at, '{}'), /malformed/],
     [
@@ -250,8 +244,8 @@ describe('a process that does not start', () => {
   );
 });
 
-// C10: the keep says more than a join. Attack: a join spoiled in a shared directory, so that no agent
-// comes back from a restart.
+// C10: the keep says more than a join. Attack: a join spoiled in a shared directory, so that no
+// agent comes back from a restart.
 test(
   'an agent with a keep starts, whatever lies where its join was',
   async () => {

@@ -286,7 +286,8 @@ describe('one push a target', () => {
       await rig.publish();
       const place = '{"generation":"1","version":"1"}';
       const store = `{"id":"a","head":${place},"floor":${place},"refused":[]}`;
-      const edge = `{"stores":[${store}],"edge":{"version":"1","ageMs":0,"verdicts":{},"counters":{}}}`;
+      const status = '{"version":"1","ageMs":0,"verdicts":{},"counters":{}}';
+      const edge = `{"stores":[${store}],"edge":${status}}`;
       asked[0]?.answer.resolve(to.kind === 'peer' ? store : edge);
       await settled();
       const versions = rig.to(to).map((delta) => wordsIn(delta).map(({ version }) => version));
@@ -360,7 +361,8 @@ describe('what a delta carries', () => {
 describe('what a target answers', () => {
   const edge = '"edge":{"version":"3","ageMs":12,"verdicts":{"eu1":"up"},"counters":{"ok":1}}';
   const store = (version: number) =>
-    `{"id":"s${version}","head":{"generation":"1","version":"${version}"},"floor":null,"refused":[]}`;
+    `{"id":"s${version}","head":{"generation":"1","version":"${version}"},` +
+    `"floor":null,"refused":[]}`;
   const silent = '{"id":"s","floor":null,"refused":[],"code":"store-timeout"}';
   test.each<readonly [string, Target['kind'], string, bigint | null]>([
     ['the lowest of its stores', 'edge', `{"stores":[${store(7)},${store(3)}],${edge}}`, 3n],
@@ -370,7 +372,7 @@ describe('what a target answers', () => {
     ['a peer’s own', 'peer', store(4), 4n],
     ['more than is known', 'peer', store(4).replace('{', '{"more":[1],'), 4n],
   ])('its head is %s', (_, kind, text, version) => {
-    expect(readAnswer(kind, text)?.head?.version ?? null).toBe(version);
+    expect(readAnswer(kind, text)?.heads[0]?.version ?? null).toBe(version);
   });
 
   test.each<readonly [string, Target['kind'], string]>([

@@ -32,7 +32,7 @@ test('before the first commit: an empty head, nothing active, nobody heard', asy
   });
 });
 
-test('at the head: what is held and active, whom it heard, what they say of the regions', async () => {
+test('at the head: what is held and active, whom it heard, what they say', async () => {
   const fleet = await Fleet.afloat();
   const { digest } = newestOf(fleet.author);
   const { manifestDigest } = fleet.author.holder.state;
@@ -96,7 +96,7 @@ describe('what a target said', () => {
     const text = `{${edge},"stores":[{"floor":null,"head":${place},"id":"a","refused":[]}]}`;
     expect(await telling(async () => text)).toBe(
       `[{"kind":"edge","state":{"answer":${text},"atMs":${START_MS + 4_000},` +
-        `"head":${place},"kind":"answered"},"url":"edge"}]`,
+        `"heads":[${place}],"kind":"answered"},"url":"edge"}]`,
     );
   });
 

@@ -2,7 +2,7 @@
 // must not become active, and must not keep the decided one out (C9, C10, I16).
 
 import { describe, expect, test } from 'vitest';
-import { lowestHead } from '../../shared/control/answer.ts';
+import { headsOf } from '../../shared/control/answer.ts';
 import { FIRST, keyNamed, signCommit, testTrust } from '../shared/kit.ts';
 import { brief, dump, type HeldStore, withStore } from './held-store.ts';
 import { change, NOW, Origin } from './origin.ts';
@@ -24,7 +24,7 @@ async function comesTo(held: HeldStore, right: Origin): Promise<void> {
   for (let turn = 0; turn < 4; turn++) {
     held.nowMs += 2_000;
     // As agents do: what a store refused as not following says from where it needs all.
-    const from = Number(lowestHead([answer])?.version ?? 0n);
+    const from = Number(headsOf([answer])[0]?.version ?? 0n);
     const attestations = await right.words(held.nowMs);
     answer = await held.take({ commits: right.commits.slice(from), attestations });
   }

@@ -5,8 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { canonical, parseJson } from '../../../shared/canonical.ts';
 import {
   answerOf,
+  headsOf,
   ingestAnswerSchema,
-  lowestHead,
   placeOf,
   REFUSALS_ANSWERED_MAX,
   type StoreAnswer,
@@ -21,6 +21,11 @@ await commit(held, FIRST);
 
 const at = (generation: bigint, version: bigint): StoreAnswer => {
   return { id: 'a', head: { generation, version }, floor: null, refused: [] };
+};
+/** Stands at 5 on another commit than the sender's (C9). */
+const parted = (floor: bigint | null): StoreAnswer => {
+  const place = floor === null ? null : { generation: 1n, version: floor };
+  return { ...at(1n, 5n), floor: place, refused: ['site', 'previous'] };
 };
 const silent: StoreAnswer = { id: 'b', floor: null, refused: [], code: 'store-timeout' };
 
@@ -79,9 +84,12 @@ describe('the lowest head', () => {
     ['of one and a silent one', [silent, at(1n, 4n)], [1n, 4n]],
     ['by number', [at(1n, 10n), at(1n, 9n), at(1n, 11n)], [1n, 9n]],
     ['by generation first', [at(2n, 1n), at(1n, 9n)], [1n, 9n]],
+    ['of one that was brought something else: what was active there', [parted(3n)], [1n, 3n]],
+    ['of one that was brought something else before that', [parted(null)], [1n, 0n]],
+    ['of one that refused for another reason', [{ ...at(1n, 5n), refused: ['gap'] }], [1n, 5n]],
     ['beyond what a double holds', [at(1n, 2n ** 60n + 1n), at(1n, 2n ** 60n)], [1n, 2n ** 60n]],
   ])('%s', (_, answers, expected) => {
-    const place = lowestHead(answers);
+    const place = headsOf(answers)[0] ?? null;
     expect(place === null ? null : [place.generation, place.version]).toEqual(expected);
   });
 });

@@ -42,8 +42,8 @@ async function historyOf(...scopes: readonly string[]): Promise<TestHolder> {
 
 const main = await historyOf('a', 'b', 'c');
 const fork = await historyOf('a', 'x', 'y');
-const [C1, C2, C3, C4] = main.commits as readonly [Jws, Jws, Jws, Jws];
-const [, , F3, F4] = fork.commits as readonly [Jws, Jws, Jws, Jws];
+const [C1, C2, C3, C4] = main.commits as unknown as readonly [Jws, Jws, Jws, Jws];
+const [, , F3, F4] = fork.commits as unknown as readonly [Jws, Jws, Jws, Jws];
 
 /** A receiver that keeps what it is told to store. */
 class Receiver {
