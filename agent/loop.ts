@@ -230,6 +230,8 @@ export class Agent {
   async #keepActive(): Promise<void> {
     const { active } = this.#holder;
     const kept = this.#kept.active;
+    // Before its first word an agent keeps nothing: what is kept would stand for its join.
+    if (this.#kept.version === 0n) return;
     if (active === null || (kept !== undefined && compareVersions(active, kept) <= 0)) return;
     await this.#persist({ active: placeOf(active) });
   }

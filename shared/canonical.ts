@@ -62,8 +62,9 @@ export function parseJson(text: string): { readonly value: unknown } | null {
 }
 
 /**
- * What JSON admits and parties would digest in different ways. `__proto__` is an ordinary member, but
- * assigning to it sets a prototype; a lone surrogate and a number beyond doubles have no canonical form.
+ * What JSON admits and parties would digest in different ways. `__proto__` is an ordinary member,
+ * but assigning to it sets a prototype; a lone surrogate and a number beyond doubles have no
+ * canonical form.
  */
 function refuseUncanonical(key: string, value: unknown): unknown {
   const broken =

@@ -89,8 +89,8 @@ export const SIGHTINGS_PER_SITE_MAX = 64;
 export const SOFT_AGE_MS = 2_000;
 
 /**
- * A head older than this makes an isolate ask the next store too: two intervals of attestations, and
- * what the way takes.
+ * A head older than this makes an isolate ask the next store too: two intervals of attestations,
+ * and what the way takes.
  */
 export const LAGGING_AGE_MS = 5_000;
 

@@ -143,8 +143,8 @@ export class Publisher {
 
 /**
  * What to send to a receiver that stands at `head` (null: unknown, so attestations alone). `older`
- * are the commits behind the chain's first, when the receiver lacks those. The word of the key `own`
- * goes first, so that it is carried however many others were heard.
+ * are the commits behind the chain's first, when the receiver lacks those. The word of the key
+ * `own` goes first, so that it is carried however many others were heard.
  */
 export function deltaFor(
   holder: Holder,
@@ -188,7 +188,9 @@ function sumOf(heads: readonly Place[]): bigint {
   return heads.reduce((sum, { version }) => sum + version, 0n);
 }
 
-/** As many of the first commits as fit half a delta; one at least, if a receiver takes it at all. */
+/**
+ * As many of the first commits as fit half a delta; one at least, if a receiver takes it at all.
+ */
 function withinBytes(commits: readonly Jws[]): readonly Jws[] {
   let bytes = 0;
   const end = commits.findIndex((jws) => {

@@ -53,8 +53,9 @@ interface Decided {
 }
 
 /**
- * Decides on what is held. Where that is not enough (a node is missing, all is missing, or too old),
- * gets more within the cold budget and decides again (E3). Null: no verified state could be had.
+ * Decides on what is held. Where that is not enough (a node is missing, all is missing, or too
+ * old), gets more within the cold budget and decides again (E3). Null: no verified state could be
+ * had.
  */
 async function decideWith(view: View, facts: Facts, ports: EdgePorts): Promise<Decided | null> {
   const held = decideHeld(view, facts, ports.nowMs());

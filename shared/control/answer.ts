@@ -60,8 +60,8 @@ export function placeOf({ generation, version }: Place): Place {
 }
 
 /**
- * After which places to go on sending: the distinct ones of those that answered, the lowest first. A
- * receiver that was brought something else beyond what is active needs all from there on.
+ * After which places to go on sending: the distinct ones of those that answered, the lowest first.
+ * A receiver that was brought something else beyond what is active needs all from there on.
  */
 export function headsOf(answers: readonly StoreAnswer[]): readonly Place[] {
   const heads = answers.flatMap(({ head, floor, refused }) => {

@@ -17,7 +17,9 @@ export const joinSchema = z
     agent: idSchema,
     generation: counterSchema,
     version: counterSchema,
-    /** Digest of the envelope at `version`; null for version 0, the state before the first commit. */
+    /**
+     * Digest of the envelope at `version`; null for version 0, the state before the first commit.
+     */
     envelope: z.nullable(digestSchema),
   })
   .check(

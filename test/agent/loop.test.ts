@@ -387,6 +387,6 @@ describe('what peers bring', () => {
   });
 });
 
-test('whatever the order: no version goes down, one digest each, all agree in the end', async () => {
+test('whatever the order: no version goes down, one digest each, all agree at last', async () => {
   await fc.assert(fc.asyncProperty(voyages, sail), { seed: SEED, numRuns: 25 });
 }, 30_000);
