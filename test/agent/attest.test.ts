@@ -254,6 +254,56 @@ describe('kept first, said then', () => {
   });
 });
 
+describe('what was active outlives a restart (I2)', () => {
+  // Words of an older version live for 15 s, and may come late or be replayed.
+  test('what was active before a restart is not undone by older words after it', async () => {
+    const fleet = await Fleet.afloat();
+    await fleet.turn('us1', 'w1');
+    const old = fleet.wire.splice(0).filter(({ to }) => to === 'eu1');
+    fleet.nowMs += 2_000;
+    for (const { answer } of old) answer.reject(new Error('late'));
+    await settled();
+    await fleet.commit(priorityOf(2));
+    await fleet.round();
+    expect(fleet.activeAt('eu1')).toBe(2n);
+    await fleet.begin('eu1');
+    await fleet.turn('eu1');
+    for (const message of old) await fleet.hand(message);
+    expect([null, 2n]).toContain(fleet.activeAt('eu1'));
+    // Nor by what is kept with the next word.
+    fleet.nowMs += 2_000;
+    await fleet.turn('eu1');
+    for (const message of old) await fleet.hand(message);
+    expect([null, 2n]).toContain(fleet.activeAt('eu1'));
+    expect(fleet.keeps.eu1.kept?.active?.version).toBe(2n);
+  });
+
+  test('nobody decides by what became active before it is kept', async () => {
+    const fleet = await Fleet.afloat();
+    const keep = fleet.keeps.eu1;
+    let gate = Promise.resolve();
+    const slow = {
+      load: () => keep.load(),
+      save: (sworn: Kept) => gate.then(() => keep.save(sworn)),
+    };
+    await fleet.begin('eu1', { ports: { keep: slow } });
+    await fleet.round();
+    await fleet.commit(priorityOf(2));
+    await fleet.turn('eu1');
+    await fleet.deliverAll();
+    const opened = Promise.withResolvers<void>();
+    gate = opened.promise;
+    await fleet.turn('us1');
+    const message = fleet.wire.find(({ to }) => to === 'eu1');
+    const handed = message === undefined ? Promise.reject() : fleet.hand(message);
+    await settled();
+    expect([fleet.activeAt('eu1'), keep.kept?.active?.version]).toEqual([1n, 1n]);
+    opened.resolve();
+    await handed;
+    expect([fleet.activeAt('eu1'), keep.kept?.active?.version]).toEqual([2n, 2n]);
+  });
+});
+
 describe('joining', () => {
   test('a new agent without a join is refused', async () => {
     const fleet = new Fleet();

@@ -49,6 +49,10 @@ test.each([
     'a digest cut short',
     `{"envelope":"${head.slice(1)}","generation":"1","seq":"1","version":"1"}`,
   ],
+  [
+    'an active place that is none',
+    `{"active":{"version":"1"},"envelope":null,"generation":"1","seq":"1","version":"0"}`,
+  ],
   ['more than is known', `{"envelope":null,"generation":"1","more":1,"seq":"1","version":"0"}`],
 ])('a file that holds %s is an error, never a new start', async (_, text) => {
   await writeFile(path, text);

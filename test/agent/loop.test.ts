@@ -88,23 +88,6 @@ describe('one decided history (C10)', () => {
     expect(fleet.activeAt('eu1')).toBe(2n);
   });
 
-  // Words of an older version live for 15 s, and may come late or be replayed.
-  test('what was active before a restart is not undone by older words after it (I2)', async () => {
-    const fleet = await Fleet.afloat();
-    await fleet.turn('us1', 'w1');
-    const old = fleet.wire.splice(0).filter(({ to }) => to === 'eu1');
-    fleet.nowMs += 2_000;
-    for (const { answer } of old) answer.reject(new Error('late'));
-    await settled();
-    await fleet.commit(priorityOf(2));
-    await fleet.round();
-    expect(fleet.activeAt('eu1')).toBe(2n);
-    await fleet.begin('eu1');
-    await fleet.turn('eu1');
-    for (const message of old) await fleet.hand(message);
-    expect([null, 2n]).toContain(fleet.activeAt('eu1'));
-  });
-
   test('a change is attested at once, nothing else before the interval is over (H3)', async () => {
     const fleet = await Fleet.afloat();
     await fleet.turn();

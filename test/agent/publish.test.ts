@@ -4,124 +4,32 @@
 import { describe, expect, test } from 'vitest';
 import { nodeCrypto } from '../../agent/adapters/crypto.ts';
 import { deltaFor, Publisher, readAnswer, type Target } from '../../agent/control/publish.ts';
-import type { AgentPorts, Push } from '../../agent/ports.ts';
-import { EMPTY_BOOK } from '../../shared/control/attestation.ts';
-import {
-  emptyHolder,
-  type Holder,
-  receiveAll,
-  verifyAttestations,
-} from '../../shared/control/holder.ts';
+import type { Push } from '../../agent/ports.ts';
+import { emptyHolder, receiveAll } from '../../shared/control/holder.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import {
   ATTESTATIONS_PER_DELTA_MAX,
   CHAIN_LINKS_MAX,
+  COMMIT_BYTES_MAX,
   COMMITS_PER_DELTA_MAX,
   DELTA_BYTES_MAX,
 } from '../../shared/limits.ts';
 import { priorityOf, settled, wordsIn } from '../fakes/fleet.ts';
-import { MemoryEdge } from '../fakes/memory-edge.ts';
 import { MemoryKeep } from '../fakes/memory-keep.ts';
 import { MemorySource } from '../fakes/memory-source.ts';
-import { agentOf, trustOfSites } from '../shared/forge.ts';
 import {
-  agentKey,
-  attest,
-  commit,
-  crypto,
-  FIRST,
-  newHolder,
-  type TestHolder,
-  testTrust,
-} from '../shared/kit.ts';
+  attested,
+  commitsIn,
+  EDGE,
+  EdgeRig,
+  historyOf,
+  PEER,
+  PublisherRig,
+  trust,
+} from '../fakes/publisher-rig.ts';
+import { agentOf, trustOfSites } from '../shared/forge.ts';
+import { commit, crypto } from '../shared/kit.ts';
 import { chainOf, NOW, say } from '../shared/words.ts';
-
-const trust = await testTrust();
-
-const EDGE: Target = { url: 'edge', kind: 'edge' };
-const PEER: Target = { url: 'peer', kind: 'peer' };
-
-async function historyOf(versions: number): Promise<TestHolder> {
-  const held = newHolder(trust);
-  await commit(held, FIRST);
-  for (let version = 2; version <= versions; version++)
-    await commit(held, priorityOf(version % 10));
-  return held;
-}
-
-/** `held`, attested by two sites at `nowMs`. */
-async function attested(held: TestHolder, nowMs: number, book = EMPTY_BOOK): Promise<Holder> {
-  const words = await Promise.all([attest(held, 'eu1', nowMs), attest(held, 'us1', nowMs)]);
-  const { verified } = await verifyAttestations(book, words, trust, nodeCrypto);
-  return receiveAll({ ...held.holder, book }, verified, nowMs).holder;
-}
-
-interface Sent {
-  readonly url: string;
-  readonly delta: string;
-}
-
-/** An agent's publisher on a clock, a holder and a source that a test may change. */
-class Rig {
-  nowMs = NOW;
-  holder: Holder;
-  readonly source: MemorySource;
-  readonly sent: Sent[] = [];
-  readonly publisher: Publisher;
-
-  constructor(holder: Holder, source: MemorySource, push: Push, targets: readonly Target[]) {
-    this.holder = holder;
-    this.source = source;
-    const ports: AgentPorts = {
-      nowMs: () => this.nowMs,
-      crypto: nodeCrypto,
-      signer: agentKey('eu1'),
-      source,
-      keep: new MemoryKeep(),
-      push: (url, delta) => {
-        this.sent.push({ url, delta });
-        return push(url, delta);
-      },
-      log: () => {},
-    };
-    this.publisher = new Publisher(
-      { site: 'eu1', agent: 'eu1-1', targets },
-      () => this.holder,
-      ports,
-    );
-  }
-
-  async publish(): Promise<void> {
-    this.publisher.publish();
-    await settled();
-  }
-
-  to(target: Target): readonly string[] {
-    return this.sent.filter(({ url }) => url === target.url).map(({ delta }) => delta);
-  }
-}
-
-/** A rig that pushes to one edge with these stores. */
-async function rigFor(
-  held: TestHolder,
-  ids?: readonly string[],
-): Promise<Rig & { edge: MemoryEdge }> {
-  const edge = new MemoryEdge(trust, () => rig.nowMs, ids);
-  const source = new MemorySource(held.commits);
-  const push: Push = (_, delta) => edge.ingest(delta);
-  const rig = new Rig(await attested(held, NOW), source, push, [EDGE]);
-  return Object.assign(rig, { edge });
-}
-
-function commitsIn(delta: string): number {
-  return (JSON.parse(delta) as { commits: readonly unknown[] }).commits.length;
-}
-
-function storeOf({ edge }: { readonly edge: MemoryEdge }, index: number) {
-  const store = edge.stores[index];
-  if (store === undefined) throw new Error(`no store ${index}`);
-  return store;
-}
 
 const short = await historyOf(COMMITS_PER_DELTA_MAX + 6);
 
@@ -133,18 +41,18 @@ describe('catching up', () => {
     'a store that has nothing gets %s in one go after its first answer',
     async (_, head, sizes) => {
       const held = await historyOf(head);
-      const rig = await rigFor(held);
+      const rig = await EdgeRig.on(held);
       await rig.publish();
       expect(rig.edge.deltas.map(commitsIn)).toEqual(sizes);
-      expect(storeOf(rig, 0).head).toBe(BigInt(head));
-      expect(storeOf(rig, 0).active).toBe(BigInt(head));
+      expect(rig.store(0).head).toBe(BigInt(head));
+      expect(rig.store(0).active).toBe(BigInt(head));
       await rig.publish();
       expect(rig.edge.deltas.map(commitsIn)).toEqual([...sizes, 0]);
     },
   );
 
   test('a peer is sent words and no commits: it has a source of its own', async () => {
-    const rig = new Rig(
+    const rig = new PublisherRig(
       await attested(short, NOW),
       new MemorySource(),
       async () =>
@@ -173,11 +81,29 @@ describe('catching up', () => {
     expect(counts).toEqual([2, 1, 1]);
   });
 
-  test('one stuck store does not keep the others from what is new', async () => {
-    const rig = await rigFor(short, ['weur', 'enam']);
-    storeOf(rig, 1).stuck = true;
-    for (let i = 0; i < 3; i++) await rig.publish();
-    expect([storeOf(rig, 0).head, storeOf(rig, 1).head]).toEqual([70n, 0n]);
+  // Whatever else this agent pushes to, and however often: the turn of each store must come.
+  test.each([0, 1, 2, 3])('one stuck store keeps nobody from what is new (%i peers)', async (n) => {
+    const held = await historyOf(COMMITS_PER_DELTA_MAX + 1);
+    const rig = await EdgeRig.on(held, ['weur', 'enam'], n);
+    rig.store(1).stuck = true;
+    for (let i = 0; i < 4; i++) await rig.publish();
+    expect([rig.store(0).head, rig.store(1).head]).toEqual([65n, 0n]);
+    for (let head = 66n; head < 70n; head++) {
+      await commit(held, priorityOf(Number(head % 10n)));
+      rig.nowMs += 2_000;
+      rig.holder = await attested(held, rig.nowMs, rig.holder.book);
+      for (let i = 0; i < 2; i++) await rig.publish();
+      expect(rig.store(0).head).toBe(head);
+    }
+  });
+
+  test.each([0, 1])('stores that lag apart are level in one go (%i peers)', async (peers) => {
+    const rig = await EdgeRig.on(short, ['weur', 'enam', 'apac'], peers);
+    const some = { commits: short.commits.slice(0, 40), attestations: [] };
+    await rig.store(1).ingest(some, NOW);
+    await rig.store(2).ingest({ ...some, commits: short.commits }, NOW);
+    await rig.publish();
+    expect([0, 1, 2].map((index) => rig.store(index).head)).toEqual([70n, 70n, 70n]);
   });
 
   test('an edge that falls back or claims to be ahead is not pushed to without end', async () => {
@@ -186,7 +112,7 @@ describe('catching up', () => {
       `{"stores":[{"id":"a","head":{"generation":"1","version":"${version}"},"floor":null,` +
       `"refused":[]}],"edge":{"version":null,"ageMs":null,"verdicts":{},"counters":{}}}`;
     const push: Push = async () => answer(heads[rig.sent.length - 1] ?? 0n);
-    const rig = new Rig(await attested(short, NOW), new MemorySource(), push, [EDGE]);
+    const rig = new PublisherRig(await attested(short, NOW), new MemorySource(), push, [EDGE]);
     for (let i = 0; i < 5; i++) await rig.publish();
     expect(rig.sent.length).toBeLessThanOrEqual(10);
   });
@@ -197,10 +123,10 @@ describe('a store behind the chain in memory', async () => {
   const long = await historyOf(versions);
 
   test('gets the older commits from the source, in bounded deltas', async () => {
-    const rig = await rigFor(long);
+    const rig = await EdgeRig.on(long);
     await rig.publish();
-    expect(storeOf(rig, 0).head).toBe(BigInt(versions));
-    expect(storeOf(rig, 0).active).toBe(BigInt(versions));
+    expect(rig.store(0).head).toBe(BigInt(versions));
+    expect(rig.store(0).active).toBe(BigInt(versions));
     for (const delta of rig.edge.deltas) {
       expect(commitsIn(delta)).toBeLessThanOrEqual(COMMITS_PER_DELTA_MAX);
       expect(delta.length).toBeLessThanOrEqual(DELTA_BYTES_MAX);
@@ -210,12 +136,12 @@ describe('a store behind the chain in memory', async () => {
 
   /** One store stands at the head and has heard; the other starts again with nothing. */
   async function oneLost() {
-    const rig = await rigFor(long, ['weur', 'enam']);
-    storeOf(rig, 1).stuck = true;
+    const rig = await EdgeRig.on(long, ['weur', 'enam']);
+    rig.store(1).stuck = true;
     const all = { commits: long.commits, attestations: [] };
-    await storeOf(rig, 0).ingest(all, NOW);
+    await rig.store(0).ingest(all, NOW);
     await rig.publish();
-    storeOf(rig, 1).stuck = false;
+    rig.store(1).stuck = false;
     rig.nowMs += 30_000;
     rig.holder = await attested(long, rig.nowMs);
     return rig;
@@ -226,16 +152,20 @@ describe('a store behind the chain in memory', async () => {
     const rig = await oneLost();
     rig.source.broken = 'down';
     for (let i = 0; i < 2; i++) await rig.publish();
-    expect(storeOf(rig, 0).freshAtMs).toBe(rig.nowMs);
+    expect(rig.store(0).freshAtMs).toBe(rig.nowMs);
   });
 
   // Attack: one old file made large. No delta with it is taken, so no word would arrive any more.
-  test('does not make a delta of more bytes than a receiver takes', async () => {
+  test.each([
+    ['over the bound', 'x'.repeat(DELTA_BYTES_MAX + 1)],
+    ['under it in characters', JSON.stringify('€'.repeat(COMMIT_BYTES_MAX * 2 - 2))],
+  ])('does not make a delta larger than a receiver takes: %s', async (_, text) => {
     const rig = await oneLost();
-    rig.source.write(1n, 'x'.repeat(DELTA_BYTES_MAX + 1));
+    rig.source.write(1n, text);
     for (let i = 0; i < 2; i++) await rig.publish();
-    expect(Math.max(...rig.edge.deltas.map((delta) => delta.length))).toBeLessThan(DELTA_BYTES_MAX);
-    expect(storeOf(rig, 0).freshAtMs).toBe(rig.nowMs);
+    const bytes = rig.edge.deltas.map((delta) => Buffer.byteLength(delta));
+    expect(Math.max(...bytes)).toBeLessThanOrEqual(DELTA_BYTES_MAX);
+    expect(rig.store(0).freshAtMs).toBe(rig.nowMs);
   });
 });
 
@@ -258,7 +188,10 @@ describe('one push a target', () => {
 
   test('is under way at a time, and the next goes with the next turn', async () => {
     const { asked, push } = byHand();
-    const rig = new Rig(await attested(short, NOW), new MemorySource(), push, [PEER, EDGE]);
+    const rig = new PublisherRig(await attested(short, NOW), new MemorySource(), push, [
+      PEER,
+      EDGE,
+    ]);
     for (let i = 0; i < 3; i++) await rig.publish();
     expect(asked.map(({ url }) => url)).toEqual(['peer', 'edge']);
     asked[0]?.answer.reject(new Error('timed out'));
@@ -278,7 +211,7 @@ describe('one push a target', () => {
     async (to) => {
       const { asked, push } = byHand();
       const old = await historyOf(1);
-      const rig = new Rig(await attested(old, NOW), new MemorySource(), push, [to]);
+      const rig = new PublisherRig(await attested(old, NOW), new MemorySource(), push, [to]);
       await rig.publish();
       await commit(old, priorityOf(5));
       rig.nowMs += 100;
@@ -300,7 +233,7 @@ describe('one push a target', () => {
 
   test('a target that was dropped is let alone, even where it lags', async () => {
     const { asked, push } = byHand();
-    const rig = new Rig(await attested(short, NOW), new MemorySource(), push, [EDGE]);
+    const rig = new PublisherRig(await attested(short, NOW), new MemorySource(), push, [EDGE]);
     await rig.publish();
     rig.publisher.retarget([PEER]);
     for (let i = 0; i < 5; i++) {
@@ -319,7 +252,7 @@ describe('one push a target', () => {
 
 describe('what a delta carries', () => {
   test('every word that is still valid, and none that is not (H3)', async () => {
-    const rig = await rigFor(await historyOf(1));
+    const rig = await EdgeRig.on(await historyOf(1));
     rig.nowMs = NOW + 14_999;
     await rig.publish();
     rig.nowMs = NOW + 15_000;
@@ -391,7 +324,7 @@ describe('what a target answers', () => {
     expect(readAnswer(kind, text)).toBeNull();
     const target = { url: 'x', kind };
     const push: Push = async () => text;
-    const rig = new Rig(await attested(short, NOW), new MemorySource(), push, [target]);
+    const rig = new PublisherRig(await attested(short, NOW), new MemorySource(), push, [target]);
     await rig.publish();
     const reason = 'the answer is not readable';
     expect(rig.publisher.status[0]?.state).toEqual({ kind: 'failed', atMs: NOW, reason });

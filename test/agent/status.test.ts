@@ -56,6 +56,23 @@ test('a head that is ahead of what is active is told as two', async () => {
   });
 });
 
+// What its gateway decides by, and nothing that it would not decide by.
+test('what is active is what stands, also after a restart among older words (I2)', async () => {
+  const fleet = await Fleet.afloat();
+  await fleet.turn('us1', 'w1');
+  const old = fleet.wire.splice(0).filter(({ to }) => to === 'eu1');
+  fleet.nowMs += 2_000;
+  for (const { answer } of old) answer.reject(new Error('late'));
+  await settled();
+  await fleet.commit(priorityOf(2));
+  await fleet.round(2);
+  await fleet.begin('eu1');
+  await fleet.turn('eu1');
+  for (const message of old) await fleet.hand(message);
+  expect(fleet.agent('eu1').standing).toBeNull();
+  expect(told(fleet, 'eu1')).toMatchObject({ active: null, head: { version: '2' } });
+});
+
 test('who is silent for 15 s is not heard, the verdict is unknown, the age goes on', async () => {
   const fleet = await Fleet.afloat();
   const status = told(fleet, 'eu1', fleet.nowMs + 15_000);

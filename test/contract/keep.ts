@@ -18,6 +18,7 @@ const BIG = 2n ** 63n - 1n;
 
 const FIRST: Kept = { seq: 1n, generation: 1n, version: 0n, envelope: null };
 const LATER: Kept = { seq: BIG, generation: BIG, version: BIG, envelope: digestNamed('head') };
+const ACTIVE: Kept = { ...LATER, active: { generation: BIG, version: BIG - 1n } };
 
 export function keepContract(newRig: () => Promise<KeepRig>): void {
   let rig: KeepRig;
@@ -33,6 +34,7 @@ export function keepContract(newRig: () => Promise<KeepRig>): void {
   test.each([
     ['before the first commit', FIRST],
     ['the largest numbers', LATER],
+    ['what was active', ACTIVE],
   ])('what was saved is what the next start loads: %s', async (_, kept) => {
     await rig.open().save(kept);
     expect(await rig.open().load()).toEqual(kept);

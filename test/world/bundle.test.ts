@@ -53,6 +53,11 @@ test('a Worker and what it imports become one module, once for the same bytes', 
   expect(second.bundle.contents).toContain('"two"');
 });
 
+test('two that bundle the same at once both have it', async () => {
+  const [one, other] = await Promise.all([bundleWorker(order), bundleWorker(order)]);
+  expect(one).toEqual(other);
+});
+
 test('what wrangler said is in the error, and nothing is kept of what failed', async () => {
   await writeFile(join(folder, 'worker.ts'), `import './nowhere.ts';`);
   await expect(bundleWorker(order)).rejects.toThrow(/wrangler refused [\s\S]*nowhere\.ts/);

@@ -7,7 +7,7 @@
 // home folder, and it must ask the network for nothing.
 
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -67,7 +67,7 @@ export async function bundleWorker(order: BundleOrder): Promise<Bundled> {
   const file = join(cache, `${await digest([config, ...order.inputs])}.json`);
   const kept = await readFile(file, 'utf8').catch(() => undefined);
   if (kept !== undefined) return { bundle: JSON.parse(kept) as Bundle, file };
-  const working = `${file}.${process.pid}`;
+  const working = `${file}.${randomUUID()}`;
   try {
     await runWrangler(config, working, cache);
     const bundle = { ...(await readMain(working)), ...(await readCompatibility(config)) };
