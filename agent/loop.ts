@@ -6,25 +6,27 @@
 // seq and the same digest are all that the next start can say; a push that was not sent is sent
 // with the next turn. Nothing else is written.
 
-import { answerOf, placeOf, type StoreAnswer } from '../shared/control/answer.ts';
+import { answerOf, type StoreAnswer } from '../shared/control/answer.ts';
 import type { Observation } from '../shared/control/attestation.ts';
 import { attestationKind } from '../shared/control/attestation.ts';
 import { compareVersions, type Link } from '../shared/control/chain.ts';
 import { openDelta } from '../shared/control/delta.ts';
-import { activated, emptyHolder, type Holder, screenCommit } from '../shared/control/holder.ts';
+import { activated, emptyHolder, type Holder } from '../shared/control/holder.ts';
 import type { Join } from '../shared/control/join.ts';
 import { type Jws, signJws } from '../shared/control/jws.ts';
 import type { NodeSource } from '../shared/control/merkle-map.ts';
 import { admitBatch, type HolderStorage, verifyBatch } from '../shared/control/receive.ts';
 import type { Global } from '../shared/control/record.ts';
-import { type ControlCode, type Refusal, refuse } from '../shared/control/refusal.ts';
+import { type Refusal, refuse } from '../shared/control/refusal.ts';
 import type { Trust } from '../shared/control/trust.ts';
-import { ATTESTATION_INTERVAL_MS, COMMITS_PER_READ_MAX } from '../shared/limits.ts';
+import { ATTESTATION_INTERVAL_MS } from '../shared/limits.ts';
 import { type AttestPlan, planAttestation } from './control/attest.ts';
+import { type Desk, type Fault, type Followed, follow } from './control/follow.ts';
+import { Memory } from './control/memory.ts';
 import { Pieces } from './control/pieces.ts';
 import { Publisher, type Target, type TargetStatus } from './control/publish.ts';
 import { Sworn } from './control/sworn.ts';
-import { type AgentPorts, type Kept, SourceError, type SourceRead } from './ports.ts';
+import type { AgentPorts, Kept, SourceRead } from './ports.ts';
 
 export interface AgentIdentity {
   readonly site: string;
@@ -49,19 +51,18 @@ export class Agent {
   readonly #publisher: Publisher;
   readonly #alarms = new Map<string, number>();
   #holder: Holder;
-  #kept: Kept;
+  readonly #memory: Memory;
   readonly #sworn: Sworn;
   readonly #storage: HolderStorage;
   #source: SourceRead | null = null;
   #attestedAtMs = 0;
   #standing: Standing | null = null;
-  #saving: Promise<void> = Promise.resolve();
   #change = Promise.withResolvers<void>();
 
   private constructor(identity: AgentIdentity, start: Start, ports: AgentPorts) {
     this.#identity = identity;
     this.#ports = ports;
-    this.#kept = start.kept;
+    this.#memory = new Memory(start.kept, ports.keep);
     this.#sworn = new Sworn(start.kept, start.join);
     const { holder, writes } = emptyHolder(start.trust, ports.crypto);
     this.#holder = holder;
@@ -123,14 +124,15 @@ export class Agent {
   /** One pass of the loop. Rejects only when what must survive cannot be written. */
   async turn(): Promise<void> {
     const before = this.#holder.state.envelope;
-    const read = await this.#follow();
+    const { state, read } = await follow(this.#desk(), this.#ports);
+    this.#source = read ?? this.#source;
     const { nowMs } = this.#ports;
     this.#advance(activated(this.#holder, nowMs()));
-    await this.#keepActive();
+    await this.#stand();
     // Either way: a clock that was put back must not end the attestations.
     const due = Math.abs(nowMs() - this.#attestedAtMs) >= ATTESTATION_INTERVAL_MS;
     if (due || before !== this.#holder.state.envelope) {
-      await this.#attest(read);
+      await this.#attest(state);
       this.#publisher.publish();
     }
   }
@@ -155,93 +157,33 @@ export class Agent {
       // Relayed words cross on the way: an older one is refused and no alarm.
       if (refusal.code !== 'attestation-old') this.#alarm(refusal, delta.sender);
     }
-    await this.#keepActive();
+    await this.#stand();
     return this.#answer(taken.refused);
   }
 
-  /** Reads until there is no more. */
-  async #follow(): Promise<Exclude<ReadState, 'more'>> {
-    for (;;) {
-      const found = await this.#readOnce();
-      if (found !== 'more') return found;
-    }
-  }
-
-  /** Reads from the head on, so that a head that was changed underneath is noticed. */
-  async #readOnce(): Promise<ReadState> {
-    const { source, crypto, nowMs } = this.#ports;
-    const { version } = this.#holder.state.manifest;
-    let read: SourceRead;
-    try {
-      read = await source.read(version === 0n ? 1n : version);
-    } catch (error) {
-      if (!(error instanceof SourceError)) throw error;
-      this.#alarm({ code: error.code, detail: error.message });
-      return 'unreadable';
-    }
-    this.#source = read;
-    if (version > 0n && read.commits.length === 0) {
-      this.#alarm(refuse('rollback', `the source no longer has commit ${version}`));
-      return 'halted';
-    }
-    const headHolds = version === 0n || this.#knows(read.commits[0]);
-    const input = { commits: read.commits, attestations: [] };
-    const batch = await verifyBatch(this.#holder, input, crypto);
-    const taken = admitBatch(this.#holder, batch, this.#storage, nowMs(), crypto);
-    this.#advance(taken.holder);
-    for (const refusal of taken.refused) this.#alarm(refusal);
-    if (!headHolds) return 'halted';
-    const moved = this.#holder.state.manifest.version > version;
-    if (!moved && read.commits.length > 1 && taken.refused.length === 0) {
-      this.#alarm(refuse('stale', `what follows commit ${version} in the source is older`));
-    }
-    return moved && read.commits.length === COMMITS_PER_READ_MAX ? 'more' : 'all';
-  }
-
-  #knows(commit: unknown): boolean {
-    return screenCommit(this.#holder, commit, 0, this.#ports.crypto).kind === 'known';
-  }
-
-  async #attest(read: Exclude<ReadState, 'more'>): Promise<void> {
+  async #attest(state: Followed['state']): Promise<void> {
     const nowMs = this.#ports.nowMs();
     this.#attestedAtMs = nowMs;
     const fault = this.#sworn.fault(this.#holder.state.manifest);
     if (fault !== null) {
       // Nothing read yet is not the same as something lost.
-      if (fault.code !== 'rollback' || read !== 'unreadable') this.#alarm(fault);
+      if (fault.code !== 'rollback' || state !== 'unreadable') this.#alarm(fault);
       return;
     }
-    const mode = read === 'all' ? 'live' : 'frozen';
-    const plan = planAttestation(this.#holder, this.#kept, this.#situation(mode, nowMs));
+    const mode = state === 'all' ? 'live' : 'frozen';
+    const plan = planAttestation(this.#holder, this.#memory.kept, this.#situation(mode, nowMs));
     if (plan === null) return;
     const jws = await this.#say(plan);
     const { crypto } = this.#ports;
     const batch = await verifyBatch(this.#holder, { commits: [], attestations: [jws] }, crypto);
     this.#advance(admitBatch(this.#holder, batch, this.#storage, nowMs, crypto).holder);
+    await this.#stand();
   }
 
   /** Kept first, said then: the order is the promise (C10). */
   async #say({ kept, attestation }: AttestPlan): Promise<Jws> {
-    await this.#persist(kept);
+    await this.#memory.save(kept);
     return signJws(attestationKind.typ, attestation, [this.#ports.signer]);
-  }
-
-  /** What became active outlives a restart: it is kept before anybody hears of it (I2). */
-  async #keepActive(): Promise<void> {
-    const { active } = this.#holder;
-    const kept = this.#kept.active;
-    // Before its first word an agent keeps nothing: what is kept would stand for its join.
-    if (this.#kept.version === 0n) return;
-    if (active === null || (kept !== undefined && compareVersions(active, kept) <= 0)) return;
-    await this.#persist({ active: placeOf(active) });
-  }
-
-  /** One save at a time, always of the newest: an older one must not land last. */
-  async #persist(change: Partial<Kept>): Promise<void> {
-    this.#kept = { ...this.#kept, ...change };
-    const saved = this.#saving.then(() => this.#ports.keep.save(this.#kept));
-    this.#saving = saved.catch(() => {});
-    await saved;
   }
 
   #situation(mode: 'live' | 'frozen', nowMs: number) {
@@ -254,18 +196,40 @@ export class Agent {
     return { site, agent, nowMs, mode, commitIndex, term: this.#source?.term ?? 0n, regions };
   }
 
+  #desk(): Desk {
+    const holder = () => this.#holder;
+    return {
+      get holder() {
+        return holder();
+      },
+      storage: this.#storage,
+      advance: (next) => this.#advance(next),
+      alarm: (fault) => this.#alarm(fault),
+    };
+  }
+
+  /** Takes the next holder. What it makes active is decided by only after it is kept (`#stand`). */
   #advance(holder: Holder): void {
     this.#holder = holder;
-    const { active } = holder;
-    const floor = this.#kept.active;
-    // Words from before a restart may still be valid: they bring nothing back (I2).
-    if (active === null || (floor !== undefined && compareVersions(active, floor) < 0)) return;
+    const standing = this.#standing;
+    if (standing?.link.digest === holder.active?.digest && standing !== null) {
+      this.#standing = { ...standing, holder };
+    }
+  }
+
+  /** Kept first, decided by then: a restart must not undo what somebody was served by (I2). */
+  async #stand(): Promise<void> {
+    const { active } = this.#holder;
+    if (active === null || !this.#memory.allows(active)) return;
+    if (active.digest === this.#standing?.link.digest) return;
+    await this.#memory.saveActive(active);
     const global = this.#pieces.global(active.manifest.global);
-    if (global === null) return;
-    const moved = active !== this.#standing?.link;
-    this.#standing = { holder, link: active, global, nodes: this.#pieces.nodes };
+    const held = this.#standing;
+    // Another turn or delta may have come further while this one was written.
+    if (global === null || (held !== null && compareVersions(held.link, active) >= 0)) return;
+    const { nodes } = this.#pieces;
+    this.#standing = { holder: this.#holder, link: active, global, nodes };
     this.#pieces.prune(active.version);
-    if (!moved) return;
     this.#change.resolve();
     this.#change = Promise.withResolvers();
   }
@@ -274,17 +238,11 @@ export class Agent {
     return answerOf(this.#identity.agent, this.#holder, refused);
   }
 
-  #alarm(
-    { code, detail }: { readonly code: ControlCode | SourceError['code']; readonly detail: string },
-    from?: object,
-  ): void {
+  #alarm({ code, detail }: Fault, from?: object): void {
     this.#alarms.set(code, (this.#alarms.get(code) ?? 0) + 1);
     this.#ports.log({ alarm: code, detail, ...(from === undefined ? {} : { from }) });
   }
 }
-
-/** What a reading of the source came to: `halted` where the head is gone or another one. */
-type ReadState = 'more' | 'all' | 'halted' | 'unreadable';
 
 interface Start {
   readonly trust: Trust;

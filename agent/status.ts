@@ -20,7 +20,7 @@ export function statusOf(
   const evidence = { ...holder, nowMs };
   const bySite = validBySite(holder.book, holder.trust, nowMs);
   const { alarms, targets } = agent.status;
-  const { active } = holder;
+  const active = standing?.link ?? null;
   return toWire({
     site,
     agent: name,

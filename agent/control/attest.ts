@@ -2,7 +2,6 @@
 // One digest a version, for ever: what was attested is on disk before it is sent, and a head that
 // contradicts it is never attested.
 
-import { placeOf } from '../../shared/control/answer.ts';
 import type { Attestation, Observation } from '../../shared/control/attestation.ts';
 import type { Holder } from '../../shared/control/holder.ts';
 import { ATTESTATION_LIFE_MS } from '../../shared/limits.ts';
@@ -36,7 +35,7 @@ export function planAttestation(
   const seq = kept.seq + 1n > wallMs ? kept.seq + 1n : wallMs;
   const { site, agent, mode, nowMs, commitIndex, term } = situation;
   return {
-    kept: { seq, generation, version, envelope, ...activeOf(holder) },
+    kept: { seq, generation, version, envelope },
     attestation: {
       kind: 'attestation',
       cluster: manifest.cluster,
@@ -55,8 +54,4 @@ export function planAttestation(
       load: {},
     },
   };
-}
-
-function activeOf({ active }: Holder): Pick<Kept, 'active'> {
-  return active === null ? {} : { active: placeOf(active) };
 }

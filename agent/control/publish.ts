@@ -2,7 +2,7 @@
 // under way at most; what it answered last says which commits it lacks. The loop waits for none of
 // this, and a target that is down is simply tried again with the next push.
 
-import { parseJson } from '../../shared/canonical.ts';
+import { parseJson, utf8Length } from '../../shared/canonical.ts';
 import {
   headsOf,
   ingestAnswerSchema,
@@ -41,6 +41,15 @@ export type TargetState =
 
 export type TargetStatus = Target & { readonly state: TargetState };
 
+/**
+ * What one push came to: does any store lag, did any move, how many places are there to go on from?
+ */
+interface Pushed {
+  readonly lagging: boolean;
+  readonly moved: boolean;
+  readonly ways: number;
+}
+
 interface Sender {
   readonly site: string;
   readonly agent: string;
@@ -55,7 +64,7 @@ export class Publisher {
   readonly #underWay = new Set<Target>();
   /** Asked for while a push was under way. */
   readonly #again = new Set<Target>();
-  #pushes = 0;
+  readonly #turns = new Map<Target, number>();
 
   constructor(sender: Sender, holder: () => Holder, ports: AgentPorts) {
     this.#sender = sender;
@@ -67,6 +76,7 @@ export class Publisher {
   /** From now on to these; what is under way to others runs out. */
   retarget(targets: readonly Target[]): void {
     this.#states.clear();
+    this.#turns.clear();
     for (const target of targets) this.#states.set(target, { kind: 'untried' });
   }
 
@@ -91,10 +101,15 @@ export class Publisher {
     this.#underWay.delete(target);
   }
 
+  /** Until nothing lags, or every way to send on was tried and moved nothing. */
   async #pushUntilLevel(target: Target): Promise<void> {
     try {
-      let behind = true;
-      while (behind && this.#states.has(target)) behind = await this.#pushOnce(target);
+      let idle = 0;
+      while (this.#states.has(target)) {
+        const { lagging, moved, ways } = await this.#pushOnce(target);
+        idle = moved ? 0 : idle + 1;
+        if (!lagging || idle >= ways) return;
+      }
     } catch (error) {
       const said = error instanceof Error ? error.message : String(error);
       const reason = said.slice(0, REASON_CHARS_MAX).toWellFormed();
@@ -102,13 +117,11 @@ export class Publisher {
     }
   }
 
-  /** True when the target moved, or is known at last, and still lacks commits. */
-  async #pushOnce(target: Target): Promise<boolean> {
+  async #pushOnce(target: Target): Promise<Pushed> {
     const { push, crypto, signer, nowMs } = this.#ports;
     const holder = this.#holder();
     const before = this.#headsOf(target);
-    // In turn: a store that takes nothing must not keep the others from what is new.
-    const head = before[this.#pushes++ % Math.max(1, before.length)] ?? null;
+    const head = this.#nextOf(target, before);
     const older = await this.#older(holder, head);
     const delta = deltaFor(holder, head, older, nowMs(), signer.kid);
     const { site, agent } = this.#sender;
@@ -117,9 +130,18 @@ export class Publisher {
     const read = readAnswer(target.kind, text);
     if (read === null) throw new Error('the answer is not readable');
     this.#note(target, { kind: 'answered', atMs: nowMs(), ...read });
+    const after = this.#headsOf(target);
     const { version } = holder.state.manifest;
-    const lagging = this.#headsOf(target).some((after) => after.version < version);
-    return lagging && (before.length === 0 || sumOf(read.heads) > sumOf(before));
+    const lagging = after.some((place) => place.version < version);
+    const moved = before.length === 0 || sumOf(after) > sumOf(before);
+    return { lagging, moved, ways: after.length };
+  }
+
+  /** In turn: a store that takes nothing must not keep the others from what is new. */
+  #nextOf(target: Target, heads: readonly Place[]): Place | null {
+    const turn = this.#turns.get(target) ?? 0;
+    this.#turns.set(target, turn + 1);
+    return heads[turn % Math.max(1, heads.length)] ?? null;
   }
 
   /** Peers read commits from their own source; stores have no other. */
@@ -194,10 +216,10 @@ function sumOf(heads: readonly Place[]): bigint {
 function withinBytes(commits: readonly Jws[]): readonly Jws[] {
   let bytes = 0;
   const end = commits.findIndex((jws) => {
-    bytes += JSON.stringify(jws).length;
+    bytes += utf8Length(JSON.stringify(jws));
     return bytes > DELTA_BYTES_MAX / 2;
   });
   if (end < 0) return commits;
-  const single = JSON.stringify(commits[0] ?? null).length <= (DELTA_BYTES_MAX * 3) / 4;
+  const single = utf8Length(JSON.stringify(commits[0] ?? null)) <= (DELTA_BYTES_MAX * 3) / 4;
   return commits.slice(0, Math.max(end, single ? 1 : 0));
 }

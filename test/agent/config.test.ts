@@ -14,7 +14,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const api = { host: '127.0.0.1', port: 0 };
 const gateway = {
   listen: { host: '::1', port: 65_535 },
-  tls: { cert: 'tls.pem', key: '/etc/tls.key' },
+  tls: { cert: 'tls.pem', key: 'keys/tls.key' },
   service: 'http://127.0.0.1:8080',
 };
 const whole = {
@@ -61,7 +61,7 @@ test('a witness: paths are relative to the file, absolute ones stay; it assumes 
 
 test('a region has a gateway, whose paths are relative to the file too', async () => {
   const config = await reading(stringify({ ...whole, gateway, assume: 'degraded' }));
-  const tls = { cert: join(folder, 'tls.pem'), key: '/etc/tls.key' };
+  const tls = { cert: join(folder, 'tls.pem'), key: join(folder, 'keys/tls.key') };
   expect(config.gateway).toEqual({ ...gateway, tls });
   expect(config.assume).toBe('degraded');
 });

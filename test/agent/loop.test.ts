@@ -55,6 +55,17 @@ describe('one decided history (C10)', () => {
     expect(fleet.agent('eu1').standing?.global).toBe(standing?.global);
   });
 
+  test('what only an older version used is let go once it is active no more', async () => {
+    const fleet = await Fleet.afloat();
+    const { tenants } = fleet.author.holder.state.manifest;
+    const held = () => fleet.agent('eu1').standing?.nodes(tenants) !== undefined;
+    await fleet.commit(priorityOf(2));
+    await fleet.turn('eu1');
+    expect([fleet.headAt('eu1'), fleet.activeAt('eu1'), held()]).toEqual([2n, 1n, true]);
+    await fleet.round();
+    expect([fleet.activeAt('eu1'), held()]).toEqual([2n, false]);
+  });
+
   test('nextChange resolves when another version is active, and not before', async () => {
     const fleet = await Fleet.afloat();
     const seen: string[] = [];

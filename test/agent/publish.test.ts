@@ -287,7 +287,9 @@ describe('what a delta carries', () => {
     const sender = { site: 's1', agent: 's1-1', targets: [PEER] };
     new Publisher(sender, () => full.holder, { ...ports, ...rest, push }).publish();
     await settled();
-    expect(wordsIn(sent[0] ?? '').map(({ agent }) => agent)).toContain('s1-1');
+    const carried = wordsIn(sent[0] ?? '').map(({ agent }) => agent);
+    expect(carried).toContain('s1-1');
+    expect(carried).toHaveLength(ATTESTATIONS_PER_DELTA_MAX);
   });
 });
 

@@ -1,0 +1,49 @@
+// What an agent must not forget, in memory and on disk (C10). One save at a time and always of the
+// newest: an older one must not land last.
+
+import { type Place, placeOf } from '../../shared/control/answer.ts';
+import { compareVersions, type Link } from '../../shared/control/chain.ts';
+import type { Keep, Kept } from '../ports.ts';
+
+export class Memory {
+  readonly #keep: Keep;
+  #kept: Kept;
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(kept: Kept, keep: Keep) {
+    this.#kept = kept;
+    this.#keep = keep;
+  }
+
+  get kept(): Kept {
+    return this.#kept;
+  }
+
+  /** Resolves when it will survive a loss of power; rejects when it was not written. */
+  async save(change: Partial<Kept>): Promise<void> {
+    this.#kept = { ...this.#kept, ...change };
+    const saved = this.#saving.then(() => this.#keep.save(this.#kept));
+    this.#saving = saved.catch(() => {});
+    await saved;
+  }
+
+  /**
+   * What became active outlives a restart (I2). Before its first word an agent keeps nothing: what
+   * is kept would stand for its join.
+   */
+  async saveActive(active: Link | null): Promise<void> {
+    if (active === null || this.#kept.version === 0n || !this.#isAbove(active)) return;
+    await this.save({ active: placeOf(active) });
+  }
+
+  /** Words from before a restart may still be valid; they bring nothing back. */
+  allows(active: Place): boolean {
+    const { active: floor } = this.#kept;
+    return floor === undefined || compareVersions(active, floor) >= 0;
+  }
+
+  #isAbove(active: Place): boolean {
+    const { active: floor } = this.#kept;
+    return floor === undefined || compareVersions(active, floor) > 0;
+  }
+}
