@@ -1,5 +1,5 @@
-// What an agent must not forget, in memory and on disk (C10). One save at a time and always of the
-// newest: an older one must not land last.
+// What an agent must not forget, in memory and on disk (C10). One save at a time, each
+// on top of the one before: an older one must not land last.
 
 import { type Place, placeOf } from '../../shared/control/answer.ts';
 import { compareVersions, type Link } from '../../shared/control/chain.ts';
@@ -19,10 +19,15 @@ export class Memory {
     return this.#kept;
   }
 
-  /** Resolves when it will survive a loss of power; rejects when it was not written. */
+  /**
+   * Resolves when it will survive a loss of power; rejects, and changes nothing, when it was not.
+   */
   async save(change: Partial<Kept>): Promise<void> {
-    this.#kept = { ...this.#kept, ...change };
-    const saved = this.#saving.then(() => this.#keep.save(this.#kept));
+    const saved = this.#saving.then(async () => {
+      const next = { ...this.#kept, ...change };
+      await this.#keep.save(next);
+      this.#kept = next;
+    });
     this.#saving = saved.catch(() => {});
     await saved;
   }

@@ -86,7 +86,11 @@ async function serve(
   const own = admitAfter(before, request, ports);
   admissions.set(
     socket,
-    own.then((outcome) => outcome?.kind === 'admitted'),
+    // A fault is thrown where `own` is awaited; here it only ends what follows.
+    own.then(
+      (outcome) => outcome?.kind === 'admitted',
+      () => false,
+    ),
   );
   const admitted = await own;
   if (admitted === null) return 'after-refusal';

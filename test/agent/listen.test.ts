@@ -74,8 +74,7 @@ beforeEach(async () => {
   changed = async (ms) => {
     nowMs += ms;
   };
-  const url = `http://${HOST}:${(service.address() as AddressInfo).port}`;
-  gateway = await listen(url);
+  gateway = await listen(`http://${HOST}:${(service.address() as AddressInfo).port}`);
 });
 afterEach(() => gateway.close());
 
@@ -121,7 +120,6 @@ async function ask(options: RequestOptions = {}, body = ''): Promise<Got> {
   return { status: response.statusCode, headers: response.headers, body: await text(response) };
 }
 
-/** A TLS connection; what it received is read to its end. */
 async function connection(): Promise<tls.TLSSocket> {
   const socket = tls.connect({ host: HOST, port: gateway.port, ca: authority.caPem });
   socket.on('error', () => {});
@@ -306,17 +304,14 @@ describe('whatever comes over the wire', () => {
     ['HTTP without TLS', Buffer.from(`${head('GET /')}\r\n`)],
     ['a TLS record that lies about its length', Buffer.from('160301ffff01', 'hex')],
   ])('%s on a bare connection reaches nobody', async (_, bytes) => {
-    const socket = await plain();
-    socket.end(bytes);
-    await text(socket).catch(() => {});
+    await text((await plain()).end(bytes)).catch(() => {});
     expect(arrivals).toEqual([]);
   });
 
   test('a handshake that is broken off is forgotten', async () => {
     for (let i = 0; i < 10; i++) {
       const socket = await plain();
-      const hello = Buffer.from('16030100c8010000c40303', 'hex');
-      socket.write(hello);
+      socket.write(Buffer.from('16030100c8010000c40303', 'hex'));
       socket.resetAndDestroy();
       await once(socket, 'close');
     }
@@ -351,12 +346,17 @@ describe('whatever comes over the wire', () => {
   });
 });
 
+// A rejection that nobody handles would end the agent with its gateway.
 test('a fault of its own ends that call, is logged, and ends nothing else', async () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => unhandled.push(reason);
+  process.on('unhandledRejection', note);
   fault = new Error('a bug');
   expect(await ask().catch(() => 'no answer')).toBe('no answer');
-  expect(logs).toEqual([{ alarm: 'gateway-bug', error: 'Error: a bug' }]);
   fault = null;
   expect(await ask()).toMatchObject({ status: 200 });
+  process.off('unhandledRejection', note);
+  expect([logs, unhandled]).toEqual([[{ alarm: 'gateway-bug', error: 'Error: a bug' }], []]);
 });
 
 describe('closing', () => {

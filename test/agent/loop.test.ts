@@ -99,6 +99,18 @@ describe('one decided history (C10)', () => {
     expect(fleet.activeAt('eu1')).toBe(2n);
   });
 
+  test('what could not be kept is not decided by, now or at the next turn (I2)', async () => {
+    const fleet = await Fleet.afloat();
+    await fleet.commit(priorityOf(2));
+    await fleet.turn('eu1', 'us1');
+    fleet.keeps.eu1.mishap = 'rejects';
+    const message = fleet.wire.find(({ from, to }) => from === 'us1' && to === 'eu1');
+    const handed = message === undefined ? null : fleet.hand(message);
+    await expect(handed).rejects.toThrow('no space left');
+    await fleet.turn('eu1');
+    expect(fleet.activeAt('eu1')).toBe(fleet.keeps.eu1.kept?.active?.version);
+  });
+
   test('a change is attested at once, nothing else before the interval is over (H3)', async () => {
     const fleet = await Fleet.afloat();
     await fleet.turn();
