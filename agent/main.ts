@@ -1,7 +1,8 @@
 // The agent process: reads its configuration, wires the real ports, runs the loop, listens. Started
 // as `node agent/main.ts CONFIG`. It prints one JSON line on stdout when it is ready, logs on
-// stderr, and ends on SIGTERM, SIGINT or when its standard input closes.
+// stderr, and ends on SIGTERM, SIGINT or when the pipe or terminal on its standard input closes.
 
+import { fstatSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
@@ -142,8 +143,12 @@ function endOnSignal(): AbortSignal {
   const controller = new AbortController();
   const end = () => controller.abort();
   process.once('SIGTERM', end).once('SIGINT', end);
-  // Whoever started us is gone when this closes.
-  process.stdin.once('close', end).once('end', end).resume();
+  // Whoever holds the other end is gone when it closes. A container or a service manager gives
+  // /dev/null, which has no other end.
+  const stdin = fstatSync(0);
+  if (stdin.isFIFO() || stdin.isSocket() || process.stdin.isTTY) {
+    process.stdin.once('close', end).once('end', end).resume();
+  }
   return controller.signal;
 }
 

@@ -109,6 +109,21 @@ describe('a process that runs', () => {
   );
 
   test(
+    'goes on where its standard input is /dev/null, as in a container',
+    async () => {
+      const agent = folder.start(undefined, 'ignore');
+      started.push(agent);
+      await agent.ready;
+      agent.child.kill('SIGHUP');
+      await agent.logged(({ event }) => event === 'reloaded');
+      expect(agent.child.exitCode).toBeNull();
+      agent.child.kill('SIGTERM');
+      expect(await exitOf(agent)).toEqual([0, null]);
+    },
+    TEST_MS,
+  );
+
+  test(
     'ends though a target hangs and a client holds a connection',
     async () => {
       const hangs = net.createServer(() => {}).listen(0, '127.0.0.1');

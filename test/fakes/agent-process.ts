@@ -1,6 +1,6 @@
 // The real agent process on a folder of its own: keys, trust, control directory, configuration.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -73,9 +73,10 @@ export class AgentFolder {
     return writeFile(this.at('agent.yaml'), stringify(config));
   }
 
-  start(config = this.at('agent.yaml')): AgentProcess {
+  start(config = this.at('agent.yaml'), stdin: 'pipe' | 'ignore' = 'pipe'): AgentProcess {
     const args = [join(ROOT, 'agent', 'main.ts'), config];
-    return new AgentProcess(spawn(process.execPath, args, { cwd: this.path, stdio: 'pipe' }));
+    const stdio: StdioOptions = [stdin, 'pipe', 'pipe'];
+    return new AgentProcess(spawn(process.execPath, args, { cwd: this.path, stdio }));
   }
 
   remove(): Promise<void> {
