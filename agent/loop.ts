@@ -24,6 +24,7 @@ import { type AttestPlan, planAttestation } from './control/attest.ts';
 import { type Desk, type Fault, type Followed, follow } from './control/follow.ts';
 import { Memory } from './control/memory.ts';
 import { Pieces } from './control/pieces.ts';
+import { type Proposal, propose } from './control/propose.ts';
 import { Publisher, type Target, type TargetStatus } from './control/publish.ts';
 import { Sworn } from './control/sworn.ts';
 import type { AgentPorts, Kept, SourceRead } from './ports.ts';
@@ -159,6 +160,11 @@ export class Agent {
     }
     await this.#stand();
     return this.#answer(taken.refused);
+  }
+
+  /** A commit that somebody signed, for the source; it is followed from there (C2). */
+  propose(input: unknown): Promise<Proposal> {
+    return propose(input, this.#holder, this.#pieces.nodes, this.#ports);
   }
 
   async #attest(state: Followed['state']): Promise<void> {

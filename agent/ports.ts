@@ -2,16 +2,26 @@
 // simulation runs this very loop; the real ones are in `agent/adapters`.
 
 import type { Place } from '../shared/control/answer.ts';
+import type { Jws } from '../shared/control/jws.ts';
 import type { Crypto, Signer } from '../shared/crypto.ts';
 import type { Digest } from '../shared/digest.ts';
 
-/** Where commits come from: a directory now, etcd next. */
+/** Where commits are decided and read: an etcd quorum, or a directory (`control: file`). */
 export interface CommitSource {
   /**
    * Commits from version `from` on, oldest first and without a hole, as found: unverified, possibly
    * not even JSON (null). Rejects with SourceError when the source cannot be read.
    */
   read(from: bigint): Promise<SourceRead>;
+  /**
+   * Puts a signed commit in place, once and for all, if nobody was first (C2); 'exists' when
+   * somebody was. Rejects with SourceError when it was not written, or may be: read it back.
+   */
+  append(version: bigint, jws: Jws): Promise<'created' | 'exists'>;
+  /** The signed trust document of a version, unverified, or null. Rejects with SourceError. */
+  trust(version: bigint): Promise<unknown>;
+  /** The signed join of an agent, unverified, or null. Rejects with SourceError. */
+  join(agent: string): Promise<unknown>;
 }
 
 export interface SourceRead {

@@ -9,14 +9,10 @@ import { COMMIT_BYTES_MAX, COMMITS_PER_READ_MAX } from '../../shared/limits.ts';
 import { codeOf } from '../shared/forge.ts';
 import { crypto } from '../shared/kit.ts';
 
-export interface Appendable extends CommitSource {
-  append(version: bigint, jws: Jws): Promise<'created' | 'exists'>;
-}
-
 /** One medium, and what somebody with access to it may do to it. */
 export interface SourceRig {
   /** One more reader and writer of the same medium, as another process has it. */
-  open(): Appendable;
+  open(): CommitSource;
   write(version: bigint, text: string): Promise<void>;
   remove(version: bigint): Promise<void>;
   breakDown(): Promise<void>;
@@ -43,7 +39,7 @@ export function commitSourceContract(newRig: () => Promise<SourceRig>): void {
   });
   afterEach(() => rig.dispose());
 
-  async function holding(...commits: readonly Jws[]): Promise<Appendable> {
+  async function holding(...commits: readonly Jws[]): Promise<CommitSource> {
     const source = rig.open();
     for (const [i, jws] of commits.entries()) await source.append(BigInt(i) + 1n, jws);
     return source;

@@ -237,6 +237,9 @@ export class Fleet {
           if (this.cutOff.has(site)) return Promise.reject(new SourceError('cut off'));
           return this.source.read(from);
         },
+        append: (version, jws) => this.source.append(version, jws),
+        trust: () => this.source.trust(),
+        join: () => this.source.join(),
       },
       keep: this.keeps[site],
       push: (to, delta) => {

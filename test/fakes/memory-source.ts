@@ -43,6 +43,14 @@ export class MemorySource implements CommitSource {
     return 'created';
   }
 
+  async trust(): Promise<unknown> {
+    return null;
+  }
+
+  async join(): Promise<unknown> {
+    return null;
+  }
+
   /** Over whatever is there, as somebody with access to the disk would. */
   put(version: bigint, jws: Jws): void {
     this.write(version, JSON.stringify(jws));
