@@ -25,6 +25,13 @@ const listenSchema = z.strictObject({
   port: z.int().check(z.gte(0), z.lte(65_535)),
 });
 
+const etcdSchema = z.strictObject({
+  /** The members, the nearest first. */
+  endpoints: z.array(originSchema).check(z.minLength(1)),
+  /** PEM files; without them only members on loopback are spoken to. */
+  tls: z.exactOptional(z.strictObject({ ca: pathSchema, cert: pathSchema, key: pathSchema })),
+});
+
 export const agentConfigSchema = z.strictObject({
   site: idSchema,
   agent: idSchema,
@@ -32,8 +39,11 @@ export const agentConfigSchema = z.strictObject({
   key: pathSchema,
   /** The first trust document, as signed: the pin. */
   trust: pathSchema,
-  /** `control: file`: the directory of signed commits. */
-  control: z.strictObject({ file: pathSchema }),
+  control: z.union([
+    /** `control: file`: the directory of signed commits. */
+    z.strictObject({ file: pathSchema }),
+    z.strictObject({ etcd: etcdSchema }),
+  ]),
   /** What this agent must not forget. */
   keep: pathSchema,
   /** Edges' ingest URLs. */
@@ -80,10 +90,20 @@ function absolute(config: AgentConfig, folder: string): AgentConfig {
   const own = {
     key: at(key),
     trust: at(trust),
-    control: { file: at(control.file) },
+    control: absoluteControl(control, at),
     keep: at(keep),
   };
   if (gateway === undefined) return { ...config, ...own };
   const tls = { cert: at(gateway.tls.cert), key: at(gateway.tls.key) };
   return { ...config, ...own, gateway: { ...gateway, tls } };
+}
+
+function absoluteControl(
+  control: AgentConfig['control'],
+  at: (path: string) => string,
+): AgentConfig['control'] {
+  if ('file' in control) return { file: at(control.file) };
+  const { endpoints, tls } = control.etcd;
+  if (tls === undefined) return control;
+  return { etcd: { endpoints, tls: { ca: at(tls.ca), cert: at(tls.cert), key: at(tls.key) } } };
 }

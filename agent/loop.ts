@@ -6,6 +6,7 @@
 // seq and the same digest are all that the next start can say; a push that was not sent is sent
 // with the next turn. Nothing else is written.
 
+import { attestedByOthers } from '../shared/control/activation.ts';
 import { answerOf, type StoreAnswer } from '../shared/control/answer.ts';
 import type { Observation } from '../shared/control/attestation.ts';
 import { attestationKind } from '../shared/control/attestation.ts';
@@ -63,7 +64,7 @@ export class Agent {
   private constructor(identity: AgentIdentity, start: Start, ports: AgentPorts) {
     this.#identity = identity;
     this.#ports = ports;
-    this.#memory = new Memory(start.kept, ports.keep);
+    this.#memory = new Memory(start.kept ?? NOTHING, ports.keep);
     this.#sworn = new Sworn(start.kept, start.join);
     const { holder, writes } = emptyHolder(start.trust, ports.crypto);
     this.#holder = holder;
@@ -79,22 +80,18 @@ export class Agent {
   }
 
   /**
-   * Starts from what was kept, or, for a new agent, from an operator's join. Refusal: not-attested,
-   * when there is neither (C10). Rejects when the keep cannot be read.
+   * Starts from what was kept, or, for a new agent, from an operator's join; with neither it
+   * attests nothing until a threshold of other sites attests what it holds (C10). Rejects when the
+   * keep cannot be read.
    */
   static async start(
     identity: AgentIdentity,
     trust: Trust,
     join: Join | null,
     ports: AgentPorts,
-  ): Promise<Agent | Refusal> {
+  ): Promise<Agent> {
     const kept = await ports.keep.load();
-    if (kept === null && join === null) {
-      return refuse('not-attested', 'a new agent needs an operator’s join');
-    }
-    const fresh: Kept = { seq: 0n, generation: 1n, version: 0n, envelope: null };
-    const start = { trust, join: kept === null ? join : null, kept: kept ?? fresh };
-    return new Agent(identity, start, ports);
+    return new Agent(identity, { trust, join, kept }, ports);
   }
 
   get holder(): Holder {
@@ -125,8 +122,11 @@ export class Agent {
   /** One pass of the loop. Rejects only when what must survive cannot be written. */
   async turn(): Promise<void> {
     const before = this.#holder.state.envelope;
-    const { state, read } = await follow(this.#desk(), this.#ports);
+    const followed = await follow(this.#desk(), this.#ports);
+    const { state, read } = followed;
     this.#source = read ?? this.#source;
+    if (read?.lost === true) this.#sworn.lose();
+    await this.#putRight(followed);
     const { nowMs } = this.#ports;
     this.#advance(activated(this.#holder, nowMs()));
     await this.#stand();
@@ -170,7 +170,7 @@ export class Agent {
   async #attest(state: Followed['state']): Promise<void> {
     const nowMs = this.#ports.nowMs();
     this.#attestedAtMs = nowMs;
-    const fault = this.#sworn.fault(this.#holder.state.manifest);
+    const fault = this.#fault();
     if (fault !== null) {
       // Nothing read yet is not the same as something lost.
       if (fault.code !== 'rollback' || state !== 'unreadable') this.#alarm(fault);
@@ -186,6 +186,26 @@ export class Agent {
     await this.#stand();
   }
 
+  /** Why this agent may say nothing now. */
+  #fault(): Refusal | null {
+    const evidence = { ...this.#holder, nowMs: this.#ports.nowMs() };
+    const others = attestedByOthers(this.#identity.site, evidence);
+    return this.#sworn.fault(this.#holder.state.manifest, others);
+  }
+
+  /** What somebody changed outside commits has no effect, is alarmed, and put right (C4). */
+  async #putRight({ state, read, refused }: Followed): Promise<void> {
+    const { source, crypto: hasher } = this.#ports;
+    if (state !== 'all' || read === null || source.putRight === undefined) return;
+    if (this.#fault() !== null) return;
+    const truth = { holder: this.#holder, nodes: this.#pieces.nodes, hasher };
+    const findings = await source.putRight(truth, read, refused);
+    for (const { key, done } of findings) {
+      const by = done ? 'put right' : 'put right by another';
+      this.#alarm(refuse('out-of-band', `${key} was changed outside a commit; ${by}`));
+    }
+  }
+
   /** Kept first, said then: the order is the promise (C10). */
   async #say({ kept, attestation }: AttestPlan): Promise<Jws> {
     await this.#memory.save(kept);
@@ -199,7 +219,8 @@ export class Agent {
     for (const [id, record] of Object.entries(global.sites))
       if (record.region) regions[id] = assume;
     const commitIndex = this.#source?.commitIndex(manifest.version) ?? 0n;
-    return { site, agent, nowMs, mode, commitIndex, term: this.#source?.term ?? 0n, regions };
+    const { term = 0n, seen } = this.#source ?? {};
+    return { site, agent, nowMs, mode, commitIndex, term, seen, regions };
   }
 
   #desk(): Desk {
@@ -253,5 +274,8 @@ export class Agent {
 interface Start {
   readonly trust: Trust;
   readonly join: Join | null;
-  readonly kept: Kept;
+  /** null for a new agent. */
+  readonly kept: Kept | null;
 }
+
+const NOTHING: Kept = { seq: 0n, generation: 1n, version: 0n, envelope: null };

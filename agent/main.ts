@@ -7,13 +7,12 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { parseJson } from '../shared/canonical.ts';
-import { openJoin } from '../shared/control/join.ts';
+import { type Join, openJoin } from '../shared/control/join.ts';
 import { isRefusal, type Refusal } from '../shared/control/refusal.ts';
 import { openTrust, type Trust } from '../shared/control/trust.ts';
 import type { Signer } from '../shared/crypto.ts';
-import { DIRECTORY_POLL_MS } from '../shared/limits.ts';
+import { SOURCE_POLL_MS } from '../shared/limits.ts';
 import { nodeCrypto, signerOf } from './adapters/crypto.ts';
-import { ControlDirectory } from './adapters/directory.ts';
 import { KeepFile } from './adapters/keep-file.ts';
 import { pushOverHttp } from './adapters/push.ts';
 import { type Api, listenApi } from './api/listen.ts';
@@ -21,17 +20,25 @@ import { type AgentConfig, ConfigError, readAgentConfig } from './config.ts';
 import type { Target } from './control/publish.ts';
 import { type Gateway, listenGateway } from './gateway/listen.ts';
 import { Agent, type AgentIdentity } from './loop.ts';
-import type { AgentPorts } from './ports.ts';
+import { type AgentPorts, type CommitSource, SourceError } from './ports.ts';
+import { openSource } from './source.ts';
 import { statusOf } from './status.ts';
 
 const log = pino({ base: null }, pino.destination({ dest: 2, sync: true }));
+
+const write: AgentPorts['log'] = (line) => {
+  if (line.alarm === undefined) log.info(line);
+  else log.warn(line);
+};
 
 async function main(path: string): Promise<void> {
   const config = await readAgentConfig(path);
   const trust = must(await openTrust(parseJson(await text(config.trust))?.value, nodeCrypto));
   const signer = await readSigner(config, trust);
-  const source = new ControlDirectory(config.control.file);
   const { site, agent: name } = config;
+  const keep = new KeepFile(config.keep);
+  const kept = await keep.load();
+  const { source, close } = await openSource(trust.cluster, config, kept?.revision ?? null, write);
   const identity: AgentIdentity = {
     site,
     agent: name,
@@ -43,18 +50,35 @@ async function main(path: string): Promise<void> {
     crypto: nodeCrypto,
     signer,
     source,
-    keep: new KeepFile(config.keep),
+    keep,
     push: pushOverHttp,
-    log: (line) => (line.alarm === undefined ? log.info(line) : log.warn(line)),
+    log: write,
   };
-  // Only a new agent needs one; what lies there later is nobody's business.
-  const isNew = (await ports.keep.load()) === null;
-  const joinInput = isNew ? await source.join(name) : null;
-  const join =
-    joinInput === null ? null : must(await openJoin(joinInput, identity, trust, nodeCrypto));
-  const agent = must(await Agent.start(identity, trust, join, ports));
+  const join = await readJoin(source, identity, trust, kept === null);
+  const agent = await Agent.start(identity, trust, join, ports);
   process.on('SIGHUP', () => void reload(agent, path));
-  await run(agent, identity, config);
+  await run(agent, identity, config, source);
+  close();
+}
+
+/**
+ * An operator's join: what a new agent needs, and what lets an old one go on past compaction. A
+ * source that cannot be read has none; other sites may vouch instead (C10).
+ */
+async function readJoin(
+  source: CommitSource,
+  identity: AgentIdentity,
+  trust: Trust,
+  isNew: boolean,
+): Promise<Join | null> {
+  const input = await source.join(identity.agent).catch((error: unknown) => {
+    if (error instanceof SourceError) return null;
+    throw error;
+  });
+  if (input === null) return null;
+  const join = await openJoin(input, identity, trust, nodeCrypto);
+  // Only a new agent needs one; what lies there later must not stop it.
+  return 'code' in join && !isNew ? null : must(join);
 }
 
 function targetsOf({ ingest, peers }: AgentConfig): readonly Target[] {
@@ -74,7 +98,12 @@ async function reload(agent: Agent, path: string): Promise<void> {
   }
 }
 
-async function run(agent: Agent, identity: AgentIdentity, config: AgentConfig): Promise<void> {
+async function run(
+  agent: Agent,
+  identity: AgentIdentity,
+  config: AgentConfig,
+  source: CommitSource,
+): Promise<void> {
   const gateway = await startGateway(agent, config);
   const api = await listenApi(config.api, {
     deliver: (delta) => agent.deliver(delta),
@@ -83,12 +112,24 @@ async function run(agent: Agent, identity: AgentIdentity, config: AgentConfig): 
   });
   const ended = endOnSignal();
   process.stdout.write(`${JSON.stringify({ ready: readyLine(api, gateway) })}\n`);
+  // A turn at our own pace, or at once when the source tells of something new.
+  let news = new AbortController();
+  void whenever(source, ended, () => news.abort());
   while (!ended.aborted) {
+    news = new AbortController();
     await agent.turn();
-    await pause(DIRECTORY_POLL_MS, ended);
+    await pause(SOURCE_POLL_MS, AbortSignal.any([ended, news.signal]));
   }
   api.close();
   await gateway?.close();
+}
+
+async function whenever(source: CommitSource, ended: AbortSignal, tell: () => void) {
+  if (source.changed === undefined) return;
+  while (!ended.aborted) {
+    await source.changed();
+    tell();
+  }
 }
 
 function readyLine(api: Api, gateway: Gateway | null): object {

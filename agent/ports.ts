@@ -3,8 +3,10 @@
 
 import type { Place } from '../shared/control/answer.ts';
 import type { Jws } from '../shared/control/jws.ts';
+import type { Refusal } from '../shared/control/refusal.ts';
 import type { Crypto, Signer } from '../shared/crypto.ts';
 import type { Digest } from '../shared/digest.ts';
+import type { Truth } from './control/repair.ts';
 
 /** Where commits are decided and read: an etcd quorum, or a directory (`control: file`). */
 export interface CommitSource {
@@ -22,6 +24,29 @@ export interface CommitSource {
   trust(version: bigint): Promise<unknown>;
   /** The signed join of an agent, unverified, or null. Rejects with SourceError. */
   join(agent: string): Promise<unknown>;
+  /** Resolves when there may be something new to read. Absent where nobody tells: poll. */
+  changed?(): Promise<void>;
+  /**
+   * Puts right what was changed outside commits (C4) and says what it found. `truth` has folded
+   * everything that `read` found; `refused` is the next version, when what lies there is no commit.
+   */
+  putRight?(
+    truth: Truth,
+    read: SourceRead,
+    refused: RefusedCommit | null,
+  ): Promise<readonly Finding[]>;
+}
+
+/** The version after the head, and why what lies there is no commit. */
+export interface RefusedCommit {
+  readonly version: bigint;
+  readonly refusal: Refusal;
+}
+
+/** A key that was changed outside a commit. `done`: this agent put it right, not another. */
+export interface Finding {
+  readonly key: string;
+  readonly done: boolean;
 }
 
 export interface SourceRead {
@@ -30,6 +55,12 @@ export interface SourceRead {
   commitIndex(version: bigint): bigint;
   /** Raft term, 0 without one. */
   readonly term: bigint;
+  /** etcd's revision when it was read; absent in a directory. */
+  readonly revision?: bigint;
+  /** Up to this revision every change was seen, one by one: what a restart goes on from. */
+  readonly seen?: bigint;
+  /** What happened since the last word was kept is compacted: nobody can show all of it (C10). */
+  readonly lost?: boolean;
 }
 
 export class SourceError extends Error {
@@ -44,6 +75,8 @@ export interface Kept {
   readonly version: bigint;
   /** Digest of the envelope attested for `version`; null for version 0. */
   readonly envelope: Digest | null;
+  /** etcd revision up to which every change was seen by then. */
+  readonly revision?: bigint;
   /** What was active here then: a restart does not go below it (I2). */
   readonly active?: Place;
 }

@@ -9,8 +9,11 @@ export const OPERATIONS_PER_COMMIT_MAX = 100;
 /** One record: the largest is a tenant with all its hosts (100 names of up to 253 characters). */
 export const RECORD_BYTES_MAX = 32 * 1024;
 
-/** One signed document: 100 large records would be 3 MiB, but etcd takes 1.5 MiB a request. */
-export const COMMIT_BYTES_MAX = 1024 * 1024;
+/**
+ * One signed commit. etcd takes 1.5 MiB a request, and the transaction that lands it carries it in
+ * base64 and its records beside it: two and a third times this.
+ */
+export const COMMIT_BYTES_MAX = 512 * 1024;
 
 /** The global part is one row of a Durable Object (2 MB at most) and is loaded by every isolate. */
 export const GLOBAL_BYTES_MAX = 1024 * 1024;
@@ -146,8 +149,8 @@ export const SERVICE_CONNECTIONS_MAX = 256;
 /** What the edge waits for a gateway's response headers: a little more than the gateway itself. */
 export const GATEWAY_TIMEOUT_MS = 32_000;
 
-/** How often an agent reads a control directory without being told of a change. */
-export const DIRECTORY_POLL_MS = 500;
+/** How often an agent reads its source without being told of a change. */
+export const SOURCE_POLL_MS = 500;
 
 /** Time one push to an edge or a peer may take: under the attestation interval, so none pile up. */
 export const PUSH_TIMEOUT_MS = 1_800;
@@ -157,3 +160,44 @@ export const PUSH_ANSWER_BYTES_MAX = 256 * 1024;
 
 /** Commits that one read of a source returns; the next read goes on from there. */
 export const COMMITS_PER_READ_MAX = 1024;
+
+/**
+ * One call to an etcd member: a few round trips between regions. A turn of an agent waits for it,
+ * so it stays under the attestation interval.
+ */
+export const ETCD_CALL_TIMEOUT_MS = 1_500;
+
+/** etcd answers pings that come more often than every 5 s with a goodbye. */
+export const ETCD_KEEPALIVE_MS = 10_000;
+export const ETCD_KEEPALIVE_TIMEOUT_MS = 3_000;
+
+/** One answer of etcd: a page of the largest commits. gRPC's own 4 MiB loses a longer replay. */
+export const ETCD_RECEIVE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** What etcd takes in one request (`--max-request-bytes`); the rest is its own framing. */
+export const ETCD_REQUEST_BYTES_MAX = 1536 * 1024;
+
+/** Keys of one page: 64 of the largest commits stay under ETCD_RECEIVE_BYTES_MAX. */
+export const ETCD_PAGE_KEYS_MAX = 64;
+
+/** Waits between attempts to watch again: the first, and the most. */
+export const WATCH_RETRY_MS = { first: 100, most: 1_000 } as const;
+
+/** A watch that has not told of a write by then is taken down: its connection may be half open. */
+export const WATCH_LAG_MS = 1_000;
+
+/** Pace of the sweep that compares etcd with the fold, a page at a time. */
+export const SWEEP_INTERVAL_MS = 30_000;
+
+/** Keys of one sweep: 32 MiB of the largest records. */
+export const SWEEP_KEYS_MAX = 1_024;
+
+/** Keys known to be changed and not judged yet; beyond it the sweep finds them. */
+export const TOUCHED_KEYS_MAX = 4_096;
+
+/** Findings put right in one turn: a flood must not stop the attestations. */
+export const REPAIRS_PER_TURN_MAX = 32;
+
+/** History kept behind the oldest commit that a live agent stands on, in revisions. */
+export const COMPACTION_MARGIN = 10_000n;
+export const COMPACTION_INTERVAL_MS = 300_000;

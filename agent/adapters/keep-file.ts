@@ -14,6 +14,7 @@ const keptSchema = z.strictObject({
   generation: counterSchema,
   version: counterSchema,
   envelope: z.nullable(digestSchema),
+  revision: z.exactOptional(counterSchema),
   active: z.exactOptional(placeSchema),
 });
 

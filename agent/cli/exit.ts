@@ -101,6 +101,7 @@ export const exitOf: Readonly<Record<ControlCode | CliCode, Exit>> = {
   'store-timeout': unreachable,
   'store-failed': unreachable,
   rollback: verification,
+  'out-of-band': verification,
 };
 
 export interface ErrorMore {

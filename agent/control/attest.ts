@@ -14,6 +14,8 @@ export interface Situation {
   readonly mode: Attestation['mode'];
   readonly commitIndex: bigint;
   readonly term: bigint;
+  /** Up to this revision of the source every change was seen. */
+  readonly seen: bigint | undefined;
   readonly regions: Readonly<Record<string, Observation>>;
 }
 
@@ -33,9 +35,15 @@ export function planAttestation(
   const { generation, version } = manifest;
   const wallMs = BigInt(situation.nowMs);
   const seq = kept.seq + 1n > wallMs ? kept.seq + 1n : wallMs;
-  const { site, agent, mode, nowMs, commitIndex, term } = situation;
+  const { site, agent, mode, nowMs, commitIndex, term, seen } = situation;
   return {
-    kept: { seq, generation, version, envelope },
+    kept: {
+      seq,
+      generation,
+      version,
+      envelope,
+      ...(seen === undefined ? {} : { revision: seen }),
+    },
     attestation: {
       kind: 'attestation',
       cluster: manifest.cluster,

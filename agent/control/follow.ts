@@ -4,9 +4,10 @@
 
 import { type Holder, screenCommit } from '../../shared/control/holder.ts';
 import { admitBatch, type HolderStorage, verifyBatch } from '../../shared/control/receive.ts';
-import { type ControlCode, refuse } from '../../shared/control/refusal.ts';
+import { type ControlCode, type Refusal, refuse } from '../../shared/control/refusal.ts';
 import { COMMITS_PER_READ_MAX } from '../../shared/limits.ts';
-import { type AgentPorts, SourceError, type SourceRead } from '../ports.ts';
+import { type AgentPorts, type RefusedCommit, SourceError, type SourceRead } from '../ports.ts';
+import { isFinal } from './final.ts';
 
 export interface Fault {
   readonly code: ControlCode | SourceError['code'];
@@ -22,8 +23,13 @@ export interface Desk {
 }
 
 export interface Followed {
-  /** `all`: what is held is all there is. `halted`: the head is gone, or another one. */
+  /**
+   * `all`: what is held is all there is. `halted`: the head is gone, or another one, or what
+   * follows it cannot be judged by this agent.
+   */
   readonly state: 'all' | 'halted' | 'unreadable';
+  /** What lies in the place of the next commit and is none. */
+  readonly refused: RefusedCommit | null;
   /** null when nothing could be read. */
   readonly read: SourceRead | null;
 }
@@ -34,20 +40,28 @@ type Ports = Pick<AgentPorts, 'source' | 'crypto' | 'nowMs'>;
 export async function follow(desk: Desk, ports: Ports): Promise<Followed> {
   for (;;) {
     const { version } = desk.holder.state.manifest;
-    const read = await readFrom(version === 0n ? 1n : version, desk, ports);
-    if (read === null) return { state: 'unreadable', read };
+    const from = version === 0n ? 1n : version;
+    const read = await readFrom(from, desk, ports);
+    if (read === null) return { state: 'unreadable', refused: null, read };
+    const ended = (state: Followed['state']) => ({ state, refused: null, read });
     if (version > 0n && read.commits.length === 0) {
       desk.alarm(refuse('rollback', `the source no longer has commit ${version}`));
-      return { state: 'halted', read };
+      return ended('halted');
     }
     const headHolds = version === 0n || knows(desk.holder, read.commits[0], ports);
-    const refused = await take(read, desk, ports);
-    if (!headHolds) return { state: 'halted', read };
-    const moved = desk.holder.state.manifest.version > version;
-    if (!moved && read.commits.length > 1 && !refused) {
+    const refusal = await take(read, desk, ports);
+    if (!headHolds) return ended('halted');
+    const next = desk.holder.state.manifest.version + 1n;
+    if (refusal !== null) {
+      const input = read.commits[Number(next - from)];
+      const final = await isFinal(refusal, input, desk.holder.trust, ports.crypto);
+      return final ? { state: 'all', refused: { version: next, refusal }, read } : ended('halted');
+    }
+    const moved = next > version + 1n;
+    if (!moved && read.commits.length > 1) {
       desk.alarm(refuse('stale', `what follows commit ${version} in the source is older`));
     }
-    if (!moved || read.commits.length < COMMITS_PER_READ_MAX) return { state: 'all', read };
+    if (!moved || read.commits.length < COMMITS_PER_READ_MAX) return ended('all');
   }
 }
 
@@ -65,14 +79,18 @@ async function readFrom(
   }
 }
 
-/** True when anything was refused. */
-async function take(read: SourceRead, desk: Desk, { crypto, nowMs }: Ports): Promise<boolean> {
+/** The first refusal, if anything was refused. */
+async function take(
+  read: SourceRead,
+  desk: Desk,
+  { crypto, nowMs }: Ports,
+): Promise<Refusal | null> {
   const input = { commits: read.commits, attestations: [] };
   const batch = await verifyBatch(desk.holder, input, crypto);
   const taken = admitBatch(desk.holder, batch, desk.storage, nowMs(), crypto);
   desk.advance(taken.holder);
   for (const refusal of taken.refused) desk.alarm(refusal);
-  return taken.refused.length > 0;
+  return taken.refused[0] ?? null;
 }
 
 function knows(holder: Holder, commit: unknown, { crypto }: Ports): boolean {

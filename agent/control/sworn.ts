@@ -2,6 +2,9 @@
 // named. Every commit is held against them as it is admitted, however far back they lie, and a
 // contradiction stays: an agent that once saw two histories attests neither until a person has
 // looked (C10, I2).
+//
+// An agent that remembers nothing, or whose source no longer shows what happened since, is bound to
+// nothing that protects it: it waits until a threshold of other sites attests the chain it holds.
 
 import type { Link } from '../../shared/control/chain.ts';
 import type { Join } from '../../shared/control/join.ts';
@@ -16,31 +19,61 @@ interface Oath {
 }
 
 export class Sworn {
-  readonly #oaths: readonly Oath[];
+  readonly #own: Oath | null;
+  readonly #join: Oath | null;
+  /** What this agent may speak on: its memory, an operator's word, or that of other sites. */
+  #standsOn: 'memory' | 'join' | 'others';
   #contradiction: Refusal | null = null;
+  #joinContradiction: Refusal | null = null;
 
-  constructor(kept: Kept, join: Join | null) {
-    this.#oaths = join === null ? [kept] : [kept, join];
+  /** `kept` is null for a new agent. A join that is older than what was kept says nothing. */
+  constructor(kept: Kept | null, join: Join | null) {
+    this.#own = kept;
+    this.#join = join !== null && join.version >= (kept?.version ?? 0n) ? join : null;
+    this.#standsOn = kept === null ? this.#withoutMemory() : 'memory';
   }
 
   /** Takes note of a commit that was admitted. */
-  see({ generation, version, digest }: Link): void {
-    for (const oath of this.#oaths) {
-      if (oath.generation !== generation || oath.version !== version) continue;
-      if (oath.envelope === digest) continue;
-      this.#contradiction = refuse('equivocation', `commit ${version} is not the one sworn to`);
-    }
+  see(link: Link): void {
+    this.#contradiction ??= contradiction(this.#own, link);
+    this.#joinContradiction ??= contradiction(this.#join, link);
+  }
+
+  /** The source cannot show what happened since the last word was kept. */
+  lose(): void {
+    if (this.#standsOn === 'memory') this.#standsOn = this.#withoutMemory();
   }
 
   /**
-   * Why nothing may be attested at `head`: a contradiction was seen, or what was sworn to is not
-   * reached. Refusals: equivocation, rollback.
+   * Why nothing may be attested at `head`: a contradiction was seen, what was sworn to is not
+   * reached, or nobody vouches for the chain. `others` is what other sites attest of it. Refusals:
+   * equivocation, rollback, not-attested.
    */
-  fault(head: { readonly version: bigint }): Refusal | null {
-    if (this.#contradiction !== null) return this.#contradiction;
-    const ahead = this.#oaths.find(({ version }) => version > head.version);
-    if (ahead === undefined) return null;
-    // Attack: a source put back to an older state, so that agents undo what they attested.
-    return refuse('rollback', `${head.version} is held, ${ahead.version} was sworn to`);
+  fault(head: { readonly version: bigint }, others: Link | null): Refusal | null {
+    const own = this.#contradiction ?? ahead(this.#own, head);
+    if (own !== null) return own;
+    if (this.#standsOn === 'join') return this.#joinContradiction ?? ahead(this.#join, head);
+    if (this.#standsOn === 'memory') return null;
+    if (others === null || others.version < (this.#own?.version ?? 0n)) {
+      return refuse('not-attested', 'no threshold of other sites attests this chain yet');
+    }
+    this.#standsOn = 'memory';
+    return null;
   }
+
+  #withoutMemory(): 'join' | 'others' {
+    return this.#join === null ? 'others' : 'join';
+  }
+}
+
+function contradiction(oath: Oath | null, { generation, version, digest }: Link): Refusal | null {
+  if (oath === null || oath.generation !== generation || oath.version !== version) return null;
+  if (oath.envelope === digest) return null;
+  return refuse('equivocation', `commit ${version} is not the one sworn to`);
+}
+
+/** Attack: a source put back to an older state, so that agents undo what they attested. */
+function ahead(oath: Oath | null, head: { readonly version: bigint }): Refusal | null {
+  if (oath === null || oath.version <= head.version) return null;
+  return refuse('rollback', `${head.version} is held, ${oath.version} was sworn to`);
 }

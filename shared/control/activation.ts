@@ -26,6 +26,16 @@ export function activeLink({ chain, book, trust, nowMs }: Evidence): Link | null
 }
 
 /**
+ * What a threshold of OTHER sites than `site` stands behind, or null: what an agent that has no
+ * memory of its own may join (C10).
+ */
+export function attestedByOthers(site: string, evidence: Evidence): Link | null {
+  const { trust } = evidence;
+  const sites = trust.sites.filter((other) => other !== site);
+  return activeLink({ ...evidence, trust: { ...trust, sites } });
+}
+
+/**
  * When `link` was last supported: the threshold-th newest issuedAt of sites that name it or a later
  * link of the chain, in ms; null below the threshold. A site that names a version that is not held
  * supports nothing here, so an isolate that misses commits grows old instead of going on (E3).

@@ -53,7 +53,9 @@ export type ControlCode =
   | 'version-unsupported'
   | 'store-timeout'
   | 'store-failed'
-  | 'rollback';
+  | 'rollback'
+  // a source
+  | 'out-of-band';
 
 export interface Refusal {
   readonly kind: 'refused';

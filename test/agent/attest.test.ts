@@ -3,11 +3,9 @@
 
 import { describe, expect, test } from 'vitest';
 import { planAttestation, type Situation } from '../../agent/control/attest.ts';
-import { Sworn } from '../../agent/control/sworn.ts';
 import type { Kept } from '../../agent/ports.ts';
 import { DELTA_VERSION, sealDelta } from '../../shared/control/delta.ts';
 import { emptyHolder } from '../../shared/control/holder.ts';
-import type { Join } from '../../shared/control/join.ts';
 import type { Digest } from '../../shared/digest.ts';
 import { CHAIN_LINKS_MAX } from '../../shared/limits.ts';
 import { Fleet, joinOf, newestOf, priorityOf, START_MS, settled } from '../fakes/fleet.ts';
@@ -37,8 +35,8 @@ for (let version = 2; version <= LONG; version++) await commit(long, priorityOf(
 
 function situation(nowMs: number, changes: Partial<Situation> = {}): Situation {
   const regions = { eu1: 'up', us1: 'down' } as const;
-  const base = { site: 'eu1', agent: 'eu1-1', nowMs, mode: 'live', term: 4n, regions } as const;
-  return { ...base, commitIndex: 9n, ...changes };
+  const who = { site: 'eu1', agent: 'eu1-1', nowMs, mode: 'live', term: 4n, regions } as const;
+  return { ...who, commitIndex: 9n, seen: undefined, ...changes };
 }
 
 function kept(version: number, changes: Partial<Kept> = {}): Kept {
@@ -84,48 +82,6 @@ describe('the plan', () => {
   ])('the number is %s (H3)', (_, seq, nowMs, expected) => {
     const plan = planAttestation(three.holder, kept(3, { seq }), situation(nowMs));
     expect(plan).toMatchObject({ kept: { seq: expected }, attestation: { seq: expected } });
-  });
-});
-
-describe('what an agent is bound to', () => {
-  const elsewhere = digestNamed('fork');
-
-  /** What may not be attested at version 3, after its commits were seen. */
-  function faultOf(sworn: Kept, join: Join | null = null): string | null {
-    const bound = new Sworn(sworn, join);
-    for (const link of three.holder.chain) bound.see(link);
-    return bound.fault(three.holder.state.manifest)?.code ?? null;
-  }
-
-  test.each<readonly [string, Kept, string | null]>([
-    ['nothing', kept(0), null],
-    ['the head', kept(3), null],
-    ['an older version', kept(1), null],
-    ['a later version', kept(3, { version: 4n }), 'rollback'],
-    ['another commit of the head', kept(3, { envelope: elsewhere }), 'equivocation'],
-    ['another commit before it', kept(1, { envelope: elsewhere }), 'equivocation'],
-    ['no commit where there is one', kept(1, { envelope: null }), 'equivocation'],
-  ])('by its own word: %s', (_, sworn, code) => {
-    expect(faultOf(sworn)).toBe(code);
-  });
-
-  test.each<readonly [string, Partial<Join>, string | null]>([
-    ['the state before the first commit', {}, null],
-    ['the head', { version: 3n, envelope: digests[3] ?? null }, null],
-    ['an older version', { version: 2n, envelope: digests[2] ?? null }, null],
-    ['a later version', { version: 4n, envelope: elsewhere }, 'rollback'],
-    ['another commit', { version: 2n, envelope: elsewhere }, 'equivocation'],
-    ['a version without its commit', { version: 2n, envelope: null }, 'equivocation'],
-  ])('by an operator’s join at %s', (_, place, code) => {
-    expect(faultOf(kept(0), joinOf('eu1', place))).toBe(code);
-  });
-
-  test('a contradiction that was seen once stays, however far the history goes on', () => {
-    const bound = new Sworn(kept(1, { envelope: elsewhere }), null);
-    for (const link of long.holder.chain) bound.see(link);
-    const [first] = three.holder.chain;
-    if (first !== undefined) bound.see(first);
-    expect(bound.fault(long.holder.state.manifest)?.code).toBe('equivocation');
   });
 });
 
@@ -304,60 +260,6 @@ describe('what was active outlives a restart (I2)', () => {
   });
 });
 
-describe('joining', () => {
-  test('a new agent without a join is refused', async () => {
-    const fleet = new Fleet();
-    expect(await fleet.tryBegin('eu1', { join: null })).toMatchObject({ code: 'not-attested' });
-  });
-
-  test('an agent with a keep needs no join, and one that does not fit is not asked', async () => {
-    const fleet = await Fleet.afloat();
-    for (const join of [null, joinOf('eu1', { version: 7n })]) {
-      await fleet.begin('eu1', { join });
-      await fleet.round();
-      expect(fleet.wordsOf('eu1').at(-1)).toMatchObject({ issuedAt: fleet.nowMs - 2_000 });
-    }
-  });
-
-  test('a keep that cannot be read stops the agent, join or not', async () => {
-    const fleet = new Fleet();
-    fleet.keeps.eu1.broken = 'bad sector';
-    await expect(fleet.tryBegin('eu1')).rejects.toThrow('bad sector');
-  });
-
-  test('on version N: silence before it, words from it on', async () => {
-    const fleet = await Fleet.afloat();
-    await commit(fleet.author, priorityOf(2));
-    const { jws, digest } = newestOf(fleet.author);
-    const before = fleet.wordsOf('eu1').length;
-    fleet.keeps.eu1.forget();
-    await fleet.begin('eu1', { join: joinOf('eu1', { version: 2n, envelope: digest }) });
-    await fleet.round(2);
-    expect(fleet.wordsOf('eu1').length).toBe(before);
-    fleet.source.put(2n, jws);
-    await fleet.round();
-    expect(fleet.wordsOf('eu1').at(-1)).toMatchObject({ version: 2n, mode: 'live' });
-  });
-
-  test.each([
-    ['at the head', 1n],
-    ['behind it', 2n],
-  ])('a join that names another commit %s is an alarm, never a word', async (_, head) => {
-    const fleet = await Fleet.afloat();
-    if (head === 2n) await fleet.commit(priorityOf(2));
-    fleet.keeps.eu1.forget();
-    const before = fleet.wordsOf('eu1').length;
-    const join = joinOf('eu1', { version: 1n, envelope: digestNamed('fork') });
-    await fleet.begin('eu1', { join });
-    await fleet.round(4);
-    expect(fleet.wordsOf('eu1').length).toBe(before);
-    expect(fleet.keeps.eu1.kept).toBeNull();
-    expect(fleet.ownAlarms('eu1')).toContain('equivocation');
-  });
-});
-
-// The chain in memory is bounded, what an agent swore to is not: a commit that has left the chain
-// is no commit that may be another.
 describe(`a history of ${LONG} commits`, () => {
   async function over(sworn: Kept | null, join = joinOf('eu1')): Promise<Fleet> {
     const fleet = new Fleet(long);

@@ -2,7 +2,7 @@
 // on, where it may not.
 
 import { once } from 'node:events';
-import { readFile, symlink, unlink, writeFile } from 'node:fs/promises';
+import { readFile, symlink, writeFile } from 'node:fs/promises';
 import net, { type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AgentFolder, type AgentProcess, jwkOf } from '../fakes/agent-process.ts';
@@ -219,11 +219,6 @@ describe('a process that does not start', () => {
     ],
     ['the key is none', (at) => key(at, 'secret'), /no private Ed25519 JWK/],
     ['the trust document is none', (at) => trusting(at, '{}'), /malformed/],
-    [
-      'it is new and has no join',
-      (at) => unlink(at.at('control', 'joins', 'eu1-1.json')),
-      /not-attested/,
-    ],
     ['its join is no join', (at) => joining(at, '{"payload":"","signatures":[]}'), /malformed/],
     ['its keep is damaged', damaged, /JSON/],
   ])(

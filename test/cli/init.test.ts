@@ -135,7 +135,7 @@ describe('what others start from', () => {
     for (const { agent, site, key, config } of agents) {
       const read = await readAgentConfig(config);
       expect(read).toMatchObject({ agent, site, key, trust: paths.trust, assume: 'up' });
-      expect(read.control.file).toBe(paths.control);
+      expect(read.control).toEqual({ file: paths.control });
       expect(read.peers).toHaveLength(agents.length - 1);
       expect(read.gateway === undefined).toBe(site === 'w1');
       apis.add(read.api.port);

@@ -51,7 +51,6 @@ async function agentUp(project: Project, site: string, answer: string | null): P
     },
     log: () => {},
   });
-  if ('code' in agent) throw new Error(agent.code);
   await agent.turn();
   const tell = () => statusOf(agent, identity, null, Date.now());
   await until('the push is answered', () => !JSON.stringify(tell()).includes('untried'), {

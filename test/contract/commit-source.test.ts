@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe } from 'vitest';
 import { ControlDirectory } from '../../agent/adapters/directory.ts';
+import { EtcdKeys } from '../../agent/control/etcd-keys.ts';
+import { EtcdSource } from '../../agent/control/etcd-source.ts';
+import { MemoryEtcd } from '../fakes/memory-etcd.ts';
 import { MemorySource } from '../fakes/memory-source.ts';
+import { crypto } from '../shared/kit.ts';
+import { pause } from '../world/wait.ts';
 import { commitSourceContract, type SourceRig } from './commit-source.ts';
 
 async function directoryRig(): Promise<SourceRig> {
@@ -46,5 +51,46 @@ async function memoryRig(): Promise<SourceRig> {
   };
 }
 
+async function etcdRig(): Promise<SourceRig> {
+  const cluster = new MemoryEtcd();
+  const keys = new EtcdKeys('test');
+  const opened: EtcdSource[] = [];
+  const calm = cluster.client();
+  return {
+    indexed: true,
+    open() {
+      const source = new EtcdSource('test', null, {
+        etcd: cluster.client(),
+        hasher: crypto,
+        pause,
+        trouble: () => {},
+        elapsedMs: () => 0,
+      });
+      opened.push(source);
+      return source;
+    },
+    async write(version, text) {
+      await calm.txn({
+        compare: [],
+        put: [{ key: keys.commit(version), value: text }],
+        remove: [],
+      });
+    },
+    async remove(version) {
+      await calm.txn({ compare: [], put: [], remove: [keys.commit(version)] });
+    },
+    async breakDown() {
+      for (const member of [0, 1]) cluster.ail(member, 'down');
+    },
+    async repair() {
+      for (const member of [0, 1]) cluster.ail(member, 'none');
+    },
+    async dispose() {
+      for (const source of opened) source.close();
+    },
+  };
+}
+
+describe('an etcd quorum', () => commitSourceContract(etcdRig));
 describe('a control directory', () => commitSourceContract(directoryRig));
 describe('a source in memory', () => commitSourceContract(memoryRig));

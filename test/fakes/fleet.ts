@@ -14,7 +14,6 @@ import { type Attestation, attestationKind } from '../../shared/control/attestat
 import type { Operation } from '../../shared/control/envelope.ts';
 import type { Join } from '../../shared/control/join.ts';
 import { decodeJws, type Jws } from '../../shared/control/jws.ts';
-import type { Refusal } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import type { Digest } from '../../shared/digest.ts';
 import {
@@ -125,20 +124,12 @@ export class Fleet {
 
   /** Starts, or starts again, the agent of a site; throws where it refuses. */
   async begin(site: SiteName, options: BeginOptions = {}): Promise<Agent> {
-    const agent = await this.tryBegin(site, options);
-    if (agent instanceof Agent) return agent;
-    throw new Error(`${agent.code}: ${agent.detail}`);
-  }
-
-  async tryBegin(
-    site: SiteName,
-    { join = joinOf(site), targets = peersOf(site), ports = {} }: BeginOptions = {},
-  ): Promise<Agent | Refusal> {
+    const { join = joinOf(site), targets = peersOf(site), ports = {} } = options;
     this.crash(site);
     const identity: AgentIdentity = { site, agent: `${site}-1`, targets, assume: 'up' };
     const own = { dead: false };
     const agent = await Agent.start(identity, trust, join, { ...this.#ports(site, own), ...ports });
-    if (agent instanceof Agent) this.#lives.set(site, Object.assign(own, { agent }));
+    this.#lives.set(site, Object.assign(own, { agent }));
     return agent;
   }
 

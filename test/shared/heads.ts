@@ -122,9 +122,9 @@ export function raise(): never {
 
 export const SECOND: Manifest = (await storeAt(2)).holder.state.manifest;
 
-/** Operations of about 1 MiB: as much as one commit takes. */
+/** Operations of about 512 KiB: as much as one commit takes. */
 export function largestChange(round: number): readonly Operation[] {
-  return Array.from({ length: 31 }, (_, i) => {
+  return Array.from({ length: 15 }, (_, i) => {
     return put(`global/policies/p${i}`, policyOfBytes(32 * 1024, `round-${round}`));
   });
 }

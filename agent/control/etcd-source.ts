@@ -1,0 +1,254 @@
+// Commits in an etcd quorum (C1, C2). Reads are linearizable, so that what a turn folds is what the
+// quorum has decided by then; the tail only says that there is something to read, and which keys
+// were touched by whom there should be nobody.
+//
+// Rejected: folding what the watch tells. A watch is ordered but not linearizable, and its known
+// defects would be ours.
+
+import { canonical, parseJson } from '../../shared/canonical.ts';
+import { envelopeKind } from '../../shared/control/envelope.ts';
+import { decodeJws, type Jws } from '../../shared/control/jws.ts';
+import type { Hasher } from '../../shared/crypto.ts';
+import {
+  COMMIT_BYTES_MAX,
+  COMMITS_PER_READ_MAX,
+  ETCD_PAGE_KEYS_MAX,
+  WATCH_LAG_MS,
+} from '../../shared/limits.ts';
+import { type Etcd, EtcdError, type KeyValue } from '../etcd-port.ts';
+import {
+  type CommitSource,
+  type Finding,
+  type RefusedCommit,
+  SourceError,
+  type SourceRead,
+} from '../ports.ts';
+import { EtcdKeys } from './etcd-keys.ts';
+import { PutRight } from './put-right.ts';
+import type { Truth } from './repair.ts';
+import { Tail, type TailPorts, type Tiding } from './tail.ts';
+import { Touched } from './touched.ts';
+
+export interface EtcdSourcePorts extends Pick<TailPorts, 'etcd' | 'pause' | 'trouble'> {
+  readonly hasher: Hasher;
+  /** Monotonic, ms. */
+  readonly elapsedMs: () => number;
+}
+
+/** Attempts to append when somebody changed the head and not the version. */
+const APPEND_ATTEMPTS = 3;
+
+export class EtcdSource implements CommitSource {
+  readonly keys: EtcdKeys;
+  readonly #touched = new Touched();
+  readonly #putRight: PutRight;
+  readonly #etcd: Etcd;
+  readonly #ports: EtcdSourcePorts;
+  readonly #tail: Tail;
+  #changed = Promise.withResolvers<void>();
+  #lost = false;
+  #laggingSinceMs: number | null = null;
+
+  /** `since`: the revision up to which this agent has seen everything; null for a new one. */
+  constructor(cluster: string, since: bigint | null, ports: EtcdSourcePorts) {
+    this.keys = new EtcdKeys(cluster);
+    this.#etcd = ports.etcd;
+    this.#ports = ports;
+    this.#putRight = new PutRight(ports.etcd, this.keys, this.#touched, ports.elapsedMs);
+    const tell = (tiding: Tiding) => this.#take(tiding);
+    this.#tail = new Tail(this.keys.control, since, { ...ports, tell });
+  }
+
+  /** Everything up to here was seen, key by key; null before the watch has begun. */
+  get seen(): bigint | null {
+    return this.#tail.revision;
+  }
+
+  /** Follows until it is closed. */
+  run(): Promise<void> {
+    return this.#tail.run();
+  }
+
+  close(): void {
+    this.#tail.close();
+  }
+
+  changed(): Promise<void> {
+    return this.#changed.promise;
+  }
+
+  async read(from: bigint): Promise<SourceRead> {
+    const commits: unknown[] = [];
+    const indexes = new Map<bigint, bigint>();
+    let { revision, term } = { revision: 0n, term: 0n };
+    let newest = 0n;
+    for (let more = true; more && commits.length < COMMITS_PER_READ_MAX; ) {
+      const next = from + BigInt(commits.length);
+      const page = await this.#range(this.keys.commit(next), this.keys.commitsEnd);
+      ({ revision, term } = page);
+      const dense = densePart(page.kvs, next, this.keys);
+      for (const { value, createRevision, modRevision } of dense) {
+        indexes.set(from + BigInt(commits.length), createRevision);
+        if (modRevision > newest) newest = modRevision;
+        commits.push(readCommit(value));
+      }
+      // Behind a hole nothing counts, however many there are.
+      more = page.more && dense.length === page.kvs.length;
+    }
+    this.#hasten(newest);
+    const { seen } = this;
+    return {
+      commits,
+      commitIndex: (version) => indexes.get(version) ?? 0n,
+      term,
+      revision,
+      ...(seen === null ? {} : { seen }),
+      lost: this.#lost,
+    };
+  }
+
+  /**
+   * One transaction (C2). Whoever does not hear how it ended reads the commit back: the same text
+   * means that it was ours.
+   */
+  async append(version: bigint, jws: Jws): Promise<'created' | 'exists'> {
+    const text = canonical(jws);
+    const { keys } = this;
+    const { put, remove } = this.#records(jws);
+    for (let attempt = 1; attempt <= APPEND_ATTEMPTS; attempt++) {
+      const head = await this.#get(keys.head);
+      const there = await this.#get(keys.commit(version));
+      if (there !== null) return there.value === text ? 'created' : 'exists';
+      const compare = [
+        { key: keys.head, modRevision: head?.modRevision ?? 0n },
+        { key: keys.commit(version), modRevision: 0n },
+      ];
+      const done = await this.#txn({
+        compare,
+        put: [{ key: keys.commit(version), value: text }, ...put],
+        remove,
+      });
+      if (done === 'written') return 'created';
+      if (done === 'unknown') return this.#readBack(version, text);
+    }
+    return 'exists';
+  }
+
+  async trust(version: bigint): Promise<unknown> {
+    const found = await this.#get(this.keys.trust(version));
+    return found === null ? null : (parseJson(found.value)?.value ?? null);
+  }
+
+  async join(agent: string): Promise<unknown> {
+    const found = await this.#get(this.keys.join(agent));
+    return found === null ? null : (parseJson(found.value)?.value ?? null);
+  }
+
+  writeTrust(version: bigint, jws: Jws): Promise<'created' | 'exists'> {
+    return this.#create(this.keys.trust(version), canonical(jws));
+  }
+
+  writeJoin(agent: string, jws: Jws): Promise<'created' | 'exists'> {
+    return this.#create(this.keys.join(agent), canonical(jws));
+  }
+
+  putRight(
+    truth: Truth,
+    read: SourceRead,
+    refused: RefusedCommit | null,
+  ): Promise<readonly Finding[]> {
+    return this.#putRight.run(truth, read, refused);
+  }
+
+  /** What a commit's operations make of the records, and the head it leads to. */
+  #records(jws: Jws) {
+    const decoded = decodeJws(jws, envelopeKind, this.#ports.hasher);
+    // Only what was judged is appended, so this is a fault of ours.
+    if (!('claimed' in decoded)) throw new Error(`not a commit: ${decoded.code}`);
+    const { generation, version, operations } = decoded.claimed;
+    const head = canonical({ generation, version, envelope: decoded.digest });
+    const put = [{ key: this.keys.head, value: head }];
+    const remove: string[] = [];
+    for (const operation of operations) {
+      const key = this.keys.record(operation.key);
+      if (operation.op === 'delete') remove.push(key);
+      else put.push({ key, value: canonical(operation.value) });
+    }
+    return { put, remove };
+  }
+
+  async #create(key: string, value: string): Promise<'created' | 'exists'> {
+    const compare = [{ key, modRevision: 0n }];
+    const done = await this.#txn({ compare, put: [{ key, value }], remove: [] });
+    if (done === 'written') return 'created';
+    const there = await this.#get(key);
+    if (there === null) throw new SourceError(`${key} may be written or not`);
+    return there.value === value ? 'created' : 'exists';
+  }
+
+  async #readBack(version: bigint, text: string): Promise<'created' | 'exists'> {
+    const there = await this.#get(this.keys.commit(version));
+    // It may still be on its way through the quorum.
+    if (there === null) throw new SourceError(`commit ${version} may be written or not`);
+    return there.value === text ? 'created' : 'exists';
+  }
+
+  async #txn(transaction: Parameters<Etcd['txn']>[0]): Promise<'written' | 'refused' | 'unknown'> {
+    try {
+      const { succeeded } = await this.#etcd.txn(transaction);
+      return succeeded ? 'written' : 'refused';
+    } catch (error) {
+      if (error instanceof EtcdError && error.code === 'ambiguous') return 'unknown';
+      throw sourceError(error);
+    }
+  }
+
+  async #get(key: string): Promise<KeyValue | null> {
+    const { kvs } = await this.#range(key, `${key}\0`, 1);
+    return kvs[0] ?? null;
+  }
+
+  async #range(from: string, to: string, limit = ETCD_PAGE_KEYS_MAX) {
+    try {
+      return await this.#etcd.range({ from, to, limit });
+    } catch (error) {
+      throw sourceError(error);
+    }
+  }
+
+  #take(tiding: Tiding): void {
+    if (tiding.kind === 'revision') this.#touched.note(tiding.events);
+    else this.#lost ||= tiding.lost;
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  /** A read that knows of a write which the stream has not told: is the stream still alive? */
+  #hasten(newest: bigint): void {
+    const { seen } = this;
+    const nowMs = this.#ports.elapsedMs();
+    if (seen === null || newest <= seen) this.#laggingSinceMs = null;
+    else if (this.#laggingSinceMs === null) this.#laggingSinceMs = nowMs;
+    else if (nowMs - this.#laggingSinceMs >= WATCH_LAG_MS) {
+      this.#laggingSinceMs = null;
+      this.#tail.renew();
+    }
+  }
+}
+
+/** The keys that follow one another from `next` on. */
+function densePart(kvs: readonly KeyValue[], next: bigint, keys: EtcdKeys): readonly KeyValue[] {
+  const end = kvs.findIndex(({ key }, i) => keys.versionOf(key) !== next + BigInt(i));
+  return end < 0 ? kvs : kvs.slice(0, end);
+}
+
+/** As found: unverified. What is too long for a commit is refused unread by whoever decodes it. */
+function readCommit(text: string): unknown {
+  if (text.length > COMMIT_BYTES_MAX * 2) return { payload: text };
+  return parseJson(text)?.value ?? null;
+}
+
+function sourceError(error: unknown): unknown {
+  if (!(error instanceof EtcdError)) return error;
+  return new SourceError(`etcd: ${error.code}: ${error.message}`, { cause: error });
+}

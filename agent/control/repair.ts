@@ -1,0 +1,87 @@
+// What etcd says against what the commits amount to (C4): a key that was changed outside a commit
+// has no effect, and is put right. Pure: keys as they were read, and a holder that has folded at
+// least as far; what to write is the answer.
+
+import { canonical, toWire } from '../../shared/canonical.ts';
+import { linkAt } from '../../shared/control/chain.ts';
+import type { Holder } from '../../shared/control/holder.ts';
+import type { NodeSource } from '../../shared/control/merkle-map.ts';
+import { parseKey } from '../../shared/control/record.ts';
+import { entryOf, entryToWire } from '../../shared/control/state.ts';
+import type { Hasher } from '../../shared/crypto.ts';
+import { type EtcdKeys, normal } from './etcd-keys.ts';
+
+/** One key as etcd has it; null: it is not there. */
+export interface Found {
+  readonly key: string;
+  readonly value: string | null;
+  /** 0 when it is not there. */
+  readonly modRevision: bigint;
+}
+
+export interface Repair extends Found {
+  /** What belongs there; null: nothing. */
+  readonly expected: string | null;
+  /** Kept under `rejected/` before it goes: it may be evidence. */
+  readonly keep: boolean;
+}
+
+export interface Truth {
+  readonly holder: Holder;
+  readonly nodes: NodeSource;
+  readonly hasher: Hasher;
+}
+
+/** null when `found` is as it should be, or is for somebody else to judge. */
+export function repairOf(found: Found, keys: EtcdKeys, truth: Truth): Repair | null {
+  const expected = expectedAt(found.key, keys, truth);
+  if (expected === undefined || sameText(found.value, expected)) return null;
+  const isCommit = found.key.startsWith(keys.commits);
+  return { ...found, expected, keep: isCommit && found.value !== null };
+}
+
+export function headText({ state }: Holder): string | null {
+  const { envelope, manifest } = state;
+  if (envelope === null) return null;
+  const { generation, version } = manifest;
+  return canonical({ generation, version, envelope });
+}
+
+/** undefined: nothing is known about this key. */
+function expectedAt(key: string, keys: EtcdKeys, truth: Truth): string | null | undefined {
+  if (keys.isJudgedElsewhere(key)) return undefined;
+  if (key === keys.head) return headText(truth.holder);
+  if (key.startsWith(keys.commits)) return expectedCommit(key, keys, truth.holder);
+  if (key.startsWith(keys.records)) return expectedRecord(key.slice(keys.records.length), truth);
+  return null;
+}
+
+function expectedCommit(key: string, keys: EtcdKeys, holder: Holder): string | null | undefined {
+  const version = keys.versionOf(key);
+  if (version === null || version === 0n) return null;
+  const { manifest } = holder.state;
+  // The next one is the follower's to judge. What lies behind a hole is nobody's commit.
+  if (version === manifest.version + 1n) return undefined;
+  if (version > manifest.version) return null;
+  const link = linkAt(holder.chain, manifest.generation, version);
+  return link === null ? undefined : canonical(link.jws);
+}
+
+function expectedRecord(name: string, { holder, nodes, hasher }: Truth): string | null {
+  const key = parseKey(name);
+  if (key === null) return null;
+  if (key.kind === 'global') {
+    const records = holder.state.global[key.collection];
+    return Object.hasOwn(records, key.id) ? canonical(toWire(records[key.id])) : null;
+  }
+  const entry = entryOf(holder.state, key.id, nodes, hasher);
+  if (entry === null) return null;
+  const wire = entryToWire(entry) as { readonly tenant?: unknown; readonly placement: unknown };
+  const value = key.kind === 'tenant' ? wire.tenant : wire.placement;
+  return value === undefined ? null : canonical(value);
+}
+
+function sameText(text: string | null, expected: string | null): boolean {
+  if (text === null || expected === null) return text === expected;
+  return text === expected || normal(text) === expected;
+}
