@@ -20,8 +20,11 @@ import { admitBatch, type HolderStorage, verifyBatch } from '../shared/control/r
 import type { Global } from '../shared/control/record.ts';
 import { type Refusal, refuse } from '../shared/control/refusal.ts';
 import type { Trust } from '../shared/control/trust.ts';
-import { ATTESTATION_INTERVAL_MS } from '../shared/limits.ts';
+import { ATTESTATION_INTERVAL_MS, COMPACTION_INTERVAL_MS } from '../shared/limits.ts';
 import { type AttestPlan, planAttestation } from './control/attest.ts';
+import { commitsFromPeers } from './control/catch-up.ts';
+import { compactable } from './control/compaction.ts';
+import { Copy } from './control/copy.ts';
 import { type Desk, type Fault, type Followed, follow } from './control/follow.ts';
 import { Memory } from './control/memory.ts';
 import { Pieces } from './control/pieces.ts';
@@ -57,7 +60,10 @@ export class Agent {
   readonly #sworn: Sworn;
   readonly #storage: HolderStorage;
   #source: SourceRead | null = null;
+  #copy: Copy | null = null;
+  #turning: Promise<void> = Promise.resolve();
   #attestedAtMs = 0;
+  #compactedAtMs = 0;
   #standing: Standing | null = null;
   #change = Promise.withResolvers<void>();
 
@@ -91,7 +97,19 @@ export class Agent {
     ports: AgentPorts,
   ): Promise<Agent> {
     const kept = await ports.keep.load();
-    return new Agent(identity, { trust, join, kept }, ports);
+    const agent = new Agent(identity, { trust, join, kept }, ports);
+    await agent.#openCopy();
+    return agent;
+  }
+
+  /**
+   * Folds the own copy, as far as it goes: at most what this agent would read from its source.
+   */
+  async #openCopy(): Promise<void> {
+    const { copy } = this.#ports;
+    if (copy === undefined) return;
+    await follow(this.#desk(), { ...this.#ports, source: copy });
+    this.#copy = new Copy(copy, this.#holder.state.manifest.version);
   }
 
   get holder(): Holder {
@@ -119,14 +137,26 @@ export class Agent {
     return { alarms: Object.fromEntries(this.#alarms), targets: this.#publisher.status };
   }
 
-  /** One pass of the loop. Rejects only when what must survive cannot be written. */
-  async turn(): Promise<void> {
+  /**
+   * One pass of the loop, after those asked for before. Rejects only when what must survive cannot
+   * be written.
+   */
+  turn(): Promise<void> {
+    const next = this.#turning.then(() => this.#turn());
+    this.#turning = next.catch(() => {});
+    return next;
+  }
+
+  async #turn(): Promise<void> {
     const before = this.#holder.state.envelope;
     const followed = await follow(this.#desk(), this.#ports);
     const { state, read } = followed;
     this.#source = read ?? this.#source;
     if (read?.lost === true) this.#sworn.lose();
-    await this.#putRight(followed);
+    if (state === 'unreadable') await this.#catchUp();
+    else await this.#putRight(followed);
+    await this.#compact(read?.seen);
+    await this.#copy?.follow(this.#holder);
     const { nowMs } = this.#ports;
     this.#advance(activated(this.#holder, nowMs()));
     await this.#stand();
@@ -162,9 +192,18 @@ export class Agent {
     return this.#answer(taken.refused);
   }
 
-  /** A commit that somebody signed, for the source; it is followed from there (C2). */
-  propose(input: unknown): Promise<Proposal> {
-    return propose(input, this.#holder, this.#pieces.nodes, this.#ports);
+  /**
+   * A commit that somebody signed, for the source; it is followed from there (C2). A turn before,
+   * so
+   * that it is judged on what is decided by now; one after, so that it is on its way when the
+   * author
+   * hears of it.
+   */
+  async propose(input: unknown): Promise<Proposal> {
+    await this.turn();
+    const proposal = await propose(input, this.#holder, this.#pieces.nodes, this.#ports);
+    if (proposal.kind === 'landed') await this.turn();
+    return proposal;
   }
 
   async #attest(state: Followed['state']): Promise<void> {
@@ -186,6 +225,29 @@ export class Agent {
     await this.#stand();
   }
 
+  /** Rarely: what nobody resumes from any more is forgotten. */
+  async #compact(seen: bigint | undefined): Promise<void> {
+    const { source, nowMs } = this.#ports;
+    if (source.compact === undefined || seen === undefined) return;
+    if (Math.abs(nowMs() - this.#compactedAtMs) < COMPACTION_INTERVAL_MS) return;
+    const revision = compactable(this.#holder, seen, nowMs());
+    if (revision === null) return;
+    this.#compactedAtMs = nowMs();
+    await source.compact(revision);
+  }
+
+  /** Without a source: what other sites attest, from whichever peer has it. */
+  async #catchUp(): Promise<void> {
+    const { commitsOf, crypto, nowMs } = this.#ports;
+    if (commitsOf === undefined) return;
+    const peers = this.#publisher.peers.map((url) => (from: bigint) => commitsOf(url, from));
+    const { site } = this.#identity;
+    const commits = await commitsFromPeers(site, this.#holder, peers, nowMs(), crypto);
+    if (commits.length === 0) return;
+    const batch = await verifyBatch(this.#holder, { commits, attestations: [] }, crypto);
+    this.#advance(admitBatch(this.#holder, batch, this.#storage, nowMs(), crypto).holder);
+  }
+
   /** Why this agent may say nothing now. */
   #fault(): Refusal | null {
     const evidence = { ...this.#holder, nowMs: this.#ports.nowMs() };
@@ -196,7 +258,8 @@ export class Agent {
   /** What somebody changed outside commits has no effect, is alarmed, and put right (C4). */
   async #putRight({ state, read, refused }: Followed): Promise<void> {
     const { source, crypto: hasher } = this.#ports;
-    if (state !== 'all' || read === null || source.putRight === undefined) return;
+    if (state !== 'all' && state !== 'replaced') return;
+    if (read === null || source.putRight === undefined) return;
     if (this.#fault() !== null) return;
     const truth = { holder: this.#holder, nodes: this.#pieces.nodes, hasher };
     const findings = await source.putRight(truth, read, refused);

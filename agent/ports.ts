@@ -24,6 +24,8 @@ export interface CommitSource {
   trust(version: bigint): Promise<unknown>;
   /** The signed join of an agent, unverified, or null. Rejects with SourceError. */
   join(agent: string): Promise<unknown>;
+  /** Lets go of history up to a revision. Where there is none: absent. Never rejects. */
+  compact?(revision: bigint): Promise<void>;
   /** Resolves when there may be something new to read. Absent where nobody tells: poll. */
   changed?(): Promise<void>;
   /**
@@ -61,6 +63,8 @@ export interface SourceRead {
   readonly seen?: bigint;
   /** What happened since the last word was kept is compacted: nobody can show all of it (C10). */
   readonly lost?: boolean;
+  /** etcd has forgotten revisions that were seen: it was restored from an older state (C13). */
+  readonly wentBack?: boolean;
 }
 
 export class SourceError extends Error {
@@ -98,6 +102,10 @@ export interface AgentPorts {
   readonly source: CommitSource;
   readonly keep: Keep;
   readonly push: Push;
+  /** Commits of a peer from a version on, by the URL of its deltas. Absent: peers are not asked. */
+  readonly commitsOf?: (peer: string, from: bigint) => Promise<readonly unknown[]>;
+  /** A copy of the commits on the own disk, for a start without a source. */
+  readonly copy?: CommitSource;
   /** One line of the log; `alarm` is set when a person should look. */
   readonly log: (line: { readonly alarm?: string; readonly [field: string]: unknown }) => void;
 }

@@ -201,3 +201,9 @@ export const REPAIRS_PER_TURN_MAX = 32;
 /** History kept behind the oldest commit that a live agent stands on, in revisions. */
 export const COMPACTION_MARGIN = 10_000n;
 export const COMPACTION_INTERVAL_MS = 300_000;
+
+/** Commits that an agent without a source fetches from a peer; farther behind, it waits for etcd. */
+export const CATCH_UP_COMMITS_MAX = 16_384;
+
+/** Commits written to an agent's own copy in one turn: each is synced to disk. */
+export const COPIES_PER_TURN_MAX = 64;

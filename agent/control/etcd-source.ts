@@ -47,11 +47,14 @@ export class EtcdSource implements CommitSource {
   readonly #tail: Tail;
   #changed = Promise.withResolvers<void>();
   #lost = false;
+  /** The newest revision that was ever shown. */
+  #newest: bigint;
   #laggingSinceMs: number | null = null;
 
   /** `since`: the revision up to which this agent has seen everything; null for a new one. */
   constructor(cluster: string, since: bigint | null, ports: EtcdSourcePorts) {
     this.keys = new EtcdKeys(cluster);
+    this.#newest = since ?? 0n;
     this.#etcd = ports.etcd;
     this.#ports = ports;
     this.#putRight = new PutRight(ports.etcd, this.keys, this.#touched, ports.elapsedMs);
@@ -97,6 +100,8 @@ export class EtcdSource implements CommitSource {
     }
     this.#hasten(newest);
     const { seen } = this;
+    const wentBack = revision < this.#newest;
+    if (!wentBack) this.#newest = revision;
     return {
       commits,
       commitIndex: (version) => indexes.get(version) ?? 0n,
@@ -104,6 +109,7 @@ export class EtcdSource implements CommitSource {
       revision,
       ...(seen === null ? {} : { seen }),
       lost: this.#lost,
+      wentBack,
     };
   }
 
@@ -150,6 +156,16 @@ export class EtcdSource implements CommitSource {
 
   writeJoin(agent: string, jws: Jws): Promise<'created' | 'exists'> {
     return this.#create(this.keys.join(agent), canonical(jws));
+  }
+
+  /** Another agent may have been first, or these credentials may not: nobody depends on it. */
+  async compact(revision: bigint): Promise<void> {
+    try {
+      await this.#etcd.compact(revision);
+    } catch (error) {
+      if (!(error instanceof EtcdError)) throw error;
+      if (error.code !== 'compacted') this.#ports.trouble(`compaction: ${error.message}`);
+    }
   }
 
   putRight(

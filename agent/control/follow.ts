@@ -24,10 +24,10 @@ export interface Desk {
 
 export interface Followed {
   /**
-   * `all`: what is held is all there is. `halted`: the head is gone, or another one, or what
-   * follows it cannot be judged by this agent.
+   * `all`: what is held is all there is. `replaced`: another commit lies in the place of the head.
+   * `halted`: the head is gone, or what follows it cannot be judged by this agent.
    */
-  readonly state: 'all' | 'halted' | 'unreadable';
+  readonly state: 'all' | 'replaced' | 'halted' | 'unreadable';
   /** What lies in the place of the next commit and is none. */
   readonly refused: RefusedCommit | null;
   /** null when nothing could be read. */
@@ -44,13 +44,17 @@ export async function follow(desk: Desk, ports: Ports): Promise<Followed> {
     const read = await readFrom(from, desk, ports);
     if (read === null) return { state: 'unreadable', refused: null, read };
     const ended = (state: Followed['state']) => ({ state, refused: null, read });
+    if (read.wentBack === true) {
+      desk.alarm(refuse('rollback', `the source is back at revision ${read.revision}`));
+      return ended('halted');
+    }
     if (version > 0n && read.commits.length === 0) {
       desk.alarm(refuse('rollback', `the source no longer has commit ${version}`));
       return ended('halted');
     }
     const headHolds = version === 0n || knows(desk.holder, read.commits[0], ports);
     const refusal = await take(read, desk, ports);
-    if (!headHolds) return ended('halted');
+    if (!headHolds) return ended('replaced');
     const next = desk.holder.state.manifest.version + 1n;
     if (refusal !== null) {
       const input = read.commits[Number(next - from)];

@@ -84,6 +84,11 @@ export class Publisher {
     return [...this.#states].map(([target, state]) => ({ ...target, state }));
   }
 
+  /** Where the other agents take deltas. */
+  get peers(): readonly string[] {
+    return [...this.#states.keys()].filter(({ kind }) => kind === 'peer').map(({ url }) => url);
+  }
+
   /** Starts a push to every target that has none under way. */
   publish(): void {
     for (const target of this.#states.keys()) {
@@ -159,7 +164,11 @@ export class Publisher {
   async #older(holder: Holder, head: Place | null): Promise<readonly unknown[]> {
     const first = holder.chain[0]?.version ?? 0n;
     if (head === null || head.version + 1n >= first) return [];
-    return (await this.#ports.source.read(head.version + 1n)).commits;
+    const { source, copy = source } = this.#ports;
+    const from = head.version + 1n;
+    // A store must catch up with the quorum gone, too.
+    const read = await source.read(from).catch(() => copy.read(from));
+    return read.commits;
   }
 }
 

@@ -47,7 +47,8 @@ export class PutRight {
       await this.#sweep(truth);
       for (const found of this.#touched.take(revision, REPAIRS_PER_TURN_MAX)) {
         const repair = repairOf(found, this.#keys, truth);
-        if (repair === null) continue;
+        if (repair === 'later') this.#touched.add(found);
+        if (repair === null || repair === 'later') continue;
         const done = await this.#apply(repair);
         findings.push({ key: repair.key, done });
       }
@@ -73,7 +74,9 @@ export class PutRight {
     const put = expected === null ? [] : [{ key, value: expected }];
     if (keep && value !== null) put.push({ key: this.#keys.rejectedAt(modRevision), value });
     const remove = expected === null ? [key] : [];
-    const { succeeded } = await this.#etcd.txn({ compare: [{ key, modRevision }], put, remove });
+    // A key that is not there compares as 0, whenever it was deleted.
+    const compare = [{ key, modRevision: value === null ? 0n : modRevision }];
+    const { succeeded } = await this.#etcd.txn({ compare, put, remove });
     return succeeded;
   }
 

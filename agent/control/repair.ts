@@ -15,7 +15,7 @@ import { type EtcdKeys, normal } from './etcd-keys.ts';
 export interface Found {
   readonly key: string;
   readonly value: string | null;
-  /** 0 when it is not there. */
+  /** When it was last written or deleted; 0 when that is not known. */
   readonly modRevision: bigint;
 }
 
@@ -32,12 +32,21 @@ export interface Truth {
   readonly hasher: Hasher;
 }
 
-/** null when `found` is as it should be, or is for somebody else to judge. */
-export function repairOf(found: Found, keys: EtcdKeys, truth: Truth): Repair | null {
+/**
+ * null when `found` is as it should be, or is for somebody else to judge. `later`: it differs, and
+ * what belongs there is not active yet, so nobody may insist on it.
+ */
+export function repairOf(found: Found, keys: EtcdKeys, truth: Truth): Repair | 'later' | null {
   const expected = expectedAt(found.key, keys, truth);
   if (expected === undefined || sameText(found.value, expected)) return null;
+  if (!isActive(truth.holder)) return 'later';
   const isCommit = found.key.startsWith(keys.commits);
   return { ...found, expected, keep: isCommit && found.value !== null };
+}
+
+/** Does a threshold stand behind all that is held? */
+function isActive({ active, state }: Holder): boolean {
+  return active !== null && active.digest === state.envelope;
 }
 
 export function headText({ state }: Holder): string | null {

@@ -119,6 +119,42 @@ export function namedByThreshold(
   return naming.length >= trust.threshold;
 }
 
+export interface NamedCommit {
+  readonly generation: bigint;
+  readonly version: bigint;
+  readonly digest: Digest;
+}
+
+/**
+ * The newest commit that a threshold of OTHER sites than `site` names, held or not; null when they
+ * name none together.
+ */
+export function namedByOthers(
+  site: string,
+  { book, trust, nowMs }: Omit<Evidence, 'chain'>,
+): NamedCommit | null {
+  const sitesNaming = new Map<string, { commit: NamedCommit; sites: Set<string> }>();
+  for (const [other, attestations] of validBySite(book, trust, nowMs)) {
+    if (other === site) continue;
+    for (const { generation, version, envelope: digest } of attestations) {
+      const key = `${generation}/${version}/${digest}`;
+      const named = sitesNaming.get(key) ?? {
+        commit: { generation, version, digest },
+        sites: new Set(),
+      };
+      named.sites.add(other);
+      sitesNaming.set(key, named);
+    }
+  }
+  const agreed = [...sitesNaming.values()].filter(({ sites }) => sites.size >= trust.threshold);
+  return (
+    agreed
+      .map(({ commit }) => commit)
+      .sort(compareVersions)
+      .at(-1) ?? null
+  );
+}
+
 function highest(attestations: readonly Attestation[], chain: Chain): Link | null {
   let best: Link | null = null;
   for (const attestation of attestations) {
