@@ -202,7 +202,7 @@ export const REPAIRS_PER_TURN_MAX = 32;
 export const COMPACTION_MARGIN = 10_000n;
 export const COMPACTION_INTERVAL_MS = 300_000;
 
-/** Commits that an agent without a source fetches from a peer; farther behind, it waits for etcd. */
+/** Commits that an agent without a source takes from a peer; farther behind, it waits for etcd. */
 export const CATCH_UP_COMMITS_MAX = 16_384;
 
 /** Commits written to an agent's own copy in one turn: each is synced to disk. */

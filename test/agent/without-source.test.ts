@@ -33,7 +33,7 @@ function from({ commits }: TestHolder, version: bigint, most = 2): readonly unkn
   return commits.slice(Number(version) - 1, Number(version) - 1 + most);
 }
 
-test('a new agent takes from a peer what a threshold of others attests, and attests it', async () => {
+test('a new agent takes what a threshold of others attests, and attests it', async () => {
   const fleet = await inTheDark();
   await newAgent(fleet, (_, version) => from(fleet.author, version));
   await fleet.round(3);
@@ -107,7 +107,7 @@ test('a restart folds its own copy, and attests what it swore to', async () => {
   }
 });
 
-test('a copy that somebody changed raises its alarm, and the source goes on from there', async () => {
+test('a copy that somebody changed raises its alarm, and silence', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'portolan-copy-'));
   try {
     const fleet = await Fleet.afloat();

@@ -1,4 +1,4 @@
-// What etcd must do for agents to be right, whatever stands behind the port: one suite, run on three
+// What etcd must do for agents to be right, whatever stands behind the port: one suite, on three
 // real members and on the fake in memory. Everything that follows a prefix is tried through `Tail`,
 // which is what agents follow with: every revision once, in order and whole.
 
