@@ -1,5 +1,5 @@
-// The set-up step that brings etcd, the real one that tests and the local world run. Like setup.mjs,
-// which calls it, plain JavaScript for Node 18.
+// The set-up step that brings etcd, the real one that tests and the local world run. Plain
+// JavaScript for Node 18, like setup.mjs, which calls it.
 //
 // Debian's packages are fetched and unpacked below node_modules, never installed: that would start
 // a service at a fixed port.

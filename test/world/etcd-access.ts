@@ -68,7 +68,7 @@ async function post(url: string, body: object, dispatcher: Dispatcher): Promise<
   if (answer.statusCode !== 200) throw new Error(`${url}: ${answer.statusCode} ${text}`);
 }
 
-/** The first key behind all with this prefix; prefixes end with "/", so the last byte has a next. */
+/** The first key behind all with this prefix, which ends with "/": its last byte has a next. */
 function endOfPrefix(prefix: string): string {
   return `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
 }
