@@ -25,9 +25,17 @@ const listenSchema = z.strictObject({
   port: z.int().check(z.gte(0), z.lte(65_535)),
 });
 
+/** gRPC gives TLS the host as server name, and an address is none. */
+const memberSchema = originSchema.check(
+  z.refine(
+    (url) => url.startsWith('http://') || !/^[\d.]+$|:/.test(new URL(url).hostname),
+    'the name of a member, not its address: TLS checks names',
+  ),
+);
+
 const etcdSchema = z.strictObject({
   /** The members, the nearest first. */
-  endpoints: z.array(originSchema).check(z.minLength(1)),
+  endpoints: z.array(memberSchema).check(z.minLength(1)),
   /** PEM files; without them only members on loopback are spoken to. */
   tls: z.exactOptional(z.strictObject({ ca: pathSchema, cert: pathSchema, key: pathSchema })),
 });

@@ -1,10 +1,9 @@
 // The source that an agent's configuration names, wired to the real thing.
 
-import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { nodeCrypto } from './adapters/crypto.ts';
 import { ControlDirectory } from './adapters/directory.ts';
-import { EtcdCluster } from './adapters/etcd.ts';
+import { EtcdCluster, readTls } from './adapters/etcd.ts';
 import type { AgentConfig } from './config.ts';
 import { EtcdSource } from './control/etcd-source.ts';
 import type { AgentPorts, CommitSource } from './ports.ts';
@@ -25,7 +24,7 @@ export async function openSource(
   const { endpoints, tls } = control.etcd;
   const etcd = new EtcdCluster({
     endpoints,
-    ...(tls === undefined ? {} : { tls: await readPems(tls) }),
+    ...(tls === undefined ? {} : { tls: await readTls(tls) }),
   });
   const source = new EtcdSource(cluster, since, {
     etcd,
@@ -42,9 +41,4 @@ export async function openSource(
       etcd.close();
     },
   };
-}
-
-async function readPems(paths: { ca: string; cert: string; key: string }) {
-  const text = (path: string) => readFile(path, 'utf8');
-  return { ca: await text(paths.ca), cert: await text(paths.cert), key: await text(paths.key) };
 }

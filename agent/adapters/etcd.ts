@@ -6,6 +6,7 @@
 // A client a member and a purpose: what closes a broken connection for ranges must not close the
 // stream of a watch beside it.
 
+import { readFile } from 'node:fs/promises';
 import { type CallOptions, InterceptingCall, type Interceptor, status } from '@grpc/grpc-js';
 import { noop } from 'cockatiel';
 import { Etcd3, type IWatchResponse } from 'etcd3';
@@ -33,6 +34,16 @@ export interface EtcdAccess {
   readonly endpoints: readonly string[];
   /** PEM texts. Without them the connection is not encrypted: tests on loopback only. */
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
+}
+
+/** From PEM files. Rejects when one cannot be read. */
+export async function readTls(paths: {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}): Promise<NonNullable<EtcdAccess['tls']>> {
+  const text = (path: string) => readFile(path, 'utf8');
+  return { ca: await text(paths.ca), cert: await text(paths.cert), key: await text(paths.key) };
 }
 
 type Client = Etcd3;

@@ -1,5 +1,10 @@
-import { describe } from 'vitest';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { EtcdCluster, readTls } from '../../agent/adapters/etcd.ts';
 import { MemoryEtcd } from '../fakes/memory-etcd.ts';
+import { type EtcdAlone, startEtcdAlone } from '../world/etcd-alone.ts';
+import { findEtcd } from '../world/etcd-binary.ts';
+import { FaultProxy } from '../world/fault-proxy.ts';
+import { until } from '../world/wait.ts';
 import { type EtcdRig, etcdContract } from './etcd.ts';
 
 async function memoryRig(): Promise<EtcdRig> {
@@ -27,3 +32,83 @@ async function memoryRig(): Promise<EtcdRig> {
 }
 
 describe('etcd in memory', () => etcdContract(memoryRig, 5_000));
+
+/** Half of the smallest replay that is cut in the suite, 6 MB. */
+const CUT_AFTER_BYTES = 3_000_000;
+
+// In CI nothing that is named is skipped: there, a missing etcd is a failure.
+const skipped = findEtcd() === null && process.env['CI'] === undefined;
+
+describe.skipIf(skipped)('etcd, three members', () => {
+  let alone: EtcdAlone;
+  let tests = 0;
+  beforeAll(async () => {
+    alone = await startEtcdAlone();
+  }, 60_000);
+  afterAll(() => alone.stop(), 60_000);
+
+  async function realRig(): Promise<EtcdRig> {
+    const { cluster } = alone;
+    const members = [...cluster.members.values()];
+    const others = members.slice(1);
+    const proxy = await FaultProxy.start(members.map(({ port }) => port));
+    const tls = await readTls(cluster.credentials('eu1'));
+    const [first, ...direct] = members.map(({ port }) => named(port));
+    const etcd = new EtcdCluster({ endpoints: [named(proxy.port), ...direct], tls });
+    const calm = new EtcdCluster({ endpoints: [...direct, first ?? ''], tls });
+    let broken: 'paused' | 'killed' | null = null;
+    const resume = async () => {
+      const how = broken;
+      broken = null;
+      if (how === 'paused') for (const member of others) await member.resume();
+      if (how === 'killed') await Promise.all(others.map((member) => member.start()));
+      if (how !== null) await cluster.becomeHealthy();
+    };
+    return {
+      etcd,
+      calm,
+      prefix: `/portolan/demo/control/test-${++tests}/`,
+      cut: async () => proxy.cut(),
+      async cutNextReplay() {
+        proxy.stallAfter(CUT_AFTER_BYTES);
+        const stalled = () => proxy.counts().stalled > 0;
+        void until('the replay is stalled', stalled, { deadlineMs: 30_000 }).then(async () => {
+          proxy.cut();
+          await proxy.heal();
+        });
+      },
+      silence: async () => proxy.halfOpen(['to-client', 'to-target']),
+      async isolate() {
+        broken = 'paused';
+        for (const member of others) await member.pause();
+      },
+      loseAnswers: async () => proxy.halfOpen(['to-client']),
+      async loseQuorum() {
+        broken = 'killed';
+        for (const member of others) await member.kill();
+      },
+      async heal() {
+        await proxy.heal();
+        proxy.cut();
+        await resume();
+      },
+      async restart() {
+        await Promise.all(members.map((member) => member.restart()));
+        await cluster.becomeHealthy();
+      },
+      async dispose() {
+        etcd.close();
+        calm.close();
+        await proxy.close();
+        await resume();
+      },
+    };
+  }
+
+  etcdContract(realRig, 60_000);
+});
+
+/** The client takes names alone: TLS has no server name for an address. */
+function named(port: number): string {
+  return `https://localhost:${port}`;
+}
