@@ -54,6 +54,10 @@ export const agentConfigSchema = z.strictObject({
   ]),
   /** What this agent must not forget. */
   keep: pathSchema,
+  /** A folder for a copy of the commits, so that a start needs neither etcd nor a peer (E6). */
+  copy: z.exactOptional(pathSchema),
+  /** An operator's signed join, for a new agent; else the source is asked for it. */
+  join: z.exactOptional(pathSchema),
   /** Edges' ingest URLs. */
   ingest: z.array(urlSchema),
   /** Other agents' delta URLs. */
@@ -94,12 +98,14 @@ export async function readAgentConfig(path: string): Promise<AgentConfig> {
 
 function absolute(config: AgentConfig, folder: string): AgentConfig {
   const at = (path: string) => resolve(folder, path);
-  const { key, trust, control, keep, gateway } = config;
+  const { key, trust, control, keep, copy, join, gateway } = config;
   const own = {
     key: at(key),
     trust: at(trust),
     control: absoluteControl(control, at),
     keep: at(keep),
+    ...(copy === undefined ? {} : { copy: at(copy) }),
+    ...(join === undefined ? {} : { join: at(join) }),
   };
   if (gateway === undefined) return { ...config, ...own };
   const tls = { cert: at(gateway.tls.cert), key: at(gateway.tls.key) };

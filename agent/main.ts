@@ -13,6 +13,7 @@ import { openTrust, type Trust } from '../shared/control/trust.ts';
 import type { Signer } from '../shared/crypto.ts';
 import { SOURCE_POLL_MS } from '../shared/limits.ts';
 import { nodeCrypto, signerOf } from './adapters/crypto.ts';
+import { ControlDirectory } from './adapters/directory.ts';
 import { KeepFile } from './adapters/keep-file.ts';
 import { pushOverHttp } from './adapters/push.ts';
 import { type Api, listenApi } from './api/listen.ts';
@@ -51,30 +52,34 @@ async function main(path: string): Promise<void> {
     signer,
     source,
     keep,
+    ...(config.copy === undefined ? {} : { copy: new ControlDirectory(config.copy) }),
     push: pushOverHttp,
     log: write,
   };
-  const join = await readJoin(source, identity, trust, kept === null);
+  const found = await findJoin(config, source);
+  const join = await readJoin(found, identity, trust, kept === null);
   const agent = await Agent.start(identity, trust, join, ports);
   process.on('SIGHUP', () => void reload(agent, path));
   await run(agent, identity, config, source);
   close();
 }
 
-/**
- * An operator's join: what a new agent needs, and what lets an old one go on past compaction. A
- * source that cannot be read has none; other sites may vouch instead (C10).
- */
+/** A source that cannot be read has none; other sites may vouch instead (C10). */
+async function findJoin({ agent, join }: AgentConfig, source: CommitSource): Promise<unknown> {
+  if (join !== undefined) return parseJson(await text(join))?.value ?? {};
+  return source.join(agent).catch((error: unknown) => {
+    if (error instanceof SourceError) return null;
+    throw error;
+  });
+}
+
+/** What a new agent needs, and what lets an old one go on past compaction. */
 async function readJoin(
-  source: CommitSource,
+  input: unknown,
   identity: AgentIdentity,
   trust: Trust,
   isNew: boolean,
 ): Promise<Join | null> {
-  const input = await source.join(identity.agent).catch((error: unknown) => {
-    if (error instanceof SourceError) return null;
-    throw error;
-  });
   if (input === null) return null;
   const join = await openJoin(input, identity, trust, nodeCrypto);
   // Only a new agent needs one; what lies there later must not stop it.
