@@ -2,7 +2,7 @@
 // twice or out of order. Three real members with TLS, a proxy that breaks TCP, a writer that never
 // rests, and after every fault the folded state is held against a dump.
 //
-//   node test/proof/etcd-faults.ts [--cuts 200] [--compactions 20] [--restarts 10] [--seed 1] [--json]
+//   node test/proof/etcd-faults.ts --cuts 200 --compactions 20 --restarts 10 --seed 1 --json
 
 import { parseArgs } from 'node:util';
 import { EtcdCluster, readTls } from '../../agent/adapters/etcd.ts';
