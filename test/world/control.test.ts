@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type Children, startGuardian } from './children.ts';
 import { fileControl, startEtcdControl } from './control.ts';
 import { needsEtcd } from './etcd-binary.ts';
@@ -11,8 +11,6 @@ import { etcdctl, valueAt } from './etcdctl.ts';
 import { isAlive, until } from './wait.ts';
 
 const HEAD = '/portolan/demo/control/head';
-
-beforeEach(needsEtcd);
 
 async function start() {
   const folder = await mkdtemp(join(tmpdir(), 'portolan-control-'));
@@ -32,7 +30,10 @@ function sectionOf(control: Awaited<ReturnType<typeof start>>['control'], site: 
   return section.etcd;
 }
 
-test('a site cut off from etcd hears nothing; the others go on', { timeout: 60_000 }, async () => {
+test('a site cut off from etcd hears nothing; the others go on', { timeout: 60_000 }, async ({
+  skip,
+}) => {
+  needsEtcd({ skip });
   const { control } = await start();
   const [eu1, us1] = [sectionOf(control, 'eu1'), sectionOf(control, 'us1')];
   expect(eu1.endpoints).toHaveLength(3);
@@ -50,7 +51,10 @@ test('a site cut off from etcd hears nothing; the others go on', { timeout: 60_0
   expect(await valueAt(asUs1, HEAD)).toBe('three');
 });
 
-test('members end with the guardian, and when it is killed', { timeout: 60_000 }, async () => {
+test('members end with the guardian, and when it is killed', { timeout: 60_000 }, async ({
+  skip,
+}) => {
+  needsEtcd({ skip });
   const { control, children } = await start();
   const pids = [...control.etcd().members.values()].map((member) => member.pid);
   expect(pids.filter(isAlive)).toHaveLength(3);
