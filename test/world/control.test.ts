@@ -39,14 +39,14 @@ test('a site cut off from etcd hears nothing; the others go on', { timeout: 60_0
   expect(eu1.endpoints).toHaveLength(3);
   const [asEu1, asUs1] = [etcdctl(eu1.endpoints, eu1), etcdctl(us1.endpoints, us1)];
   await asEu1('put', HEAD, 'one');
-  expect(control.proxy('eu1').counts().accepted).toBeGreaterThan(0);
-  expect(control.proxy('us1').counts().accepted).toBe(0);
-  control.proxy('eu1').refuse();
+  expect(control.proxies().eu1.counts().accepted).toBeGreaterThan(0);
+  expect(control.proxies().us1.counts().accepted).toBe(0);
+  control.proxies().eu1.refuse();
   await expect(asEu1('--command-timeout=500ms', 'put', HEAD, 'two')).rejects.toThrow(
     'deadline exceeded',
   );
   expect(await valueAt(asUs1, HEAD)).toBe('one');
-  await control.proxy('eu1').heal();
+  await control.proxies().eu1.heal();
   await asEu1('put', HEAD, 'three');
   expect(await valueAt(asUs1, HEAD)).toBe('three');
 });
@@ -69,5 +69,5 @@ test('a world with `control: file` has no members, and says so', () => {
   const control = fileControl('/somewhere/control');
   expect(control.section('eu1')).toEqual({ file: '/somewhere/control' });
   expect(() => control.etcd()).toThrow('control: file');
-  expect(() => control.proxy('eu1')).toThrow('control: file');
+  expect(() => control.proxies().eu1).toThrow('control: file');
 });

@@ -21,7 +21,7 @@ export type Control = {
   section(site: Site): ControlSection;
   /** Of `control: etcd`; asked of a world with `control: file` they throw. */
   etcd(): EtcdCluster;
-  proxy(site: Site): FaultProxy;
+  proxies(): Readonly<Record<Site, FaultProxy>>;
   /** Ends members and proxies; the guardian would end the members too, but not at once. */
   stop(): Promise<void>;
 };
@@ -31,7 +31,7 @@ export function fileControl(folder: string): Control {
     throw new Error('this world has `control: file`: start it with `control: etcd`');
   };
   const stop = () => Promise.resolve();
-  return { kind: 'file', section: () => ({ file: folder }), etcd: none, proxy: none, stop };
+  return { kind: 'file', section: () => ({ file: folder }), etcd: none, proxies: none, stop };
 }
 
 /** Starts members and proxies in a second or two. */
@@ -45,25 +45,22 @@ export async function startEtcdControl(order: {
     folder: join(order.folder, 'etcd'),
     sites: SITES,
   });
-  const proxies = new Map<Site, FaultProxy>();
-  for (const site of SITES) proxies.set(site, await FaultProxy.start(portsFor(etcd, site)));
-  const proxy = (site: Site) => {
-    const found = proxies.get(site);
-    if (found === undefined) throw new Error(`no proxy for ${site}`);
-    return found;
-  };
+  const made = await Promise.all(
+    SITES.map(async (site) => [site, await FaultProxy.start(portsFor(etcd, site))] as const),
+  );
+  const proxies = Object.fromEntries(made) as Record<Site, FaultProxy>;
   return {
     kind: 'etcd',
     section: (site) => ({
       etcd: {
-        endpoints: proxy(site).ports.map((port) => `https://127.0.0.1:${port}`),
+        endpoints: proxies[site].ports.map((port) => `https://127.0.0.1:${port}`),
         ...etcd.credentials(site),
       },
     }),
     etcd: () => etcd,
-    proxy,
+    proxies: () => proxies,
     stop: async () => {
-      await Promise.all([etcd.stop(), ...[...proxies.values()].map((one) => one.close())]);
+      await Promise.all([etcd.stop(), ...made.map(([, one]) => one.close())]);
     },
   };
 }

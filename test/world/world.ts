@@ -84,9 +84,9 @@ export class World {
     return this.#control.etcd();
   }
 
-  /** The way of a site's agents to the members. Throws in a world with `control: file`. */
-  proxy(site: Site): FaultProxy {
-    return this.#control.proxy(site);
+  /** On the way of a site's agents to all members. Throws in a world with `control: file`. */
+  get proxies(): Readonly<Record<Site, FaultProxy>> {
+    return this.#control.proxies();
   }
 
   /** Ends every process; the folder goes too unless `keep`. */
