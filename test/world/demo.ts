@@ -37,8 +37,20 @@ export const EDGE_OF: Readonly<Record<CityId, EdgeId>> = {
   mumbai: 'nrt',
 };
 
-/** The configuration as an operator would write it; gateways' ports are known once they listen. */
-export function demoConfig(gateways: Readonly<Record<Region, string>>): ConfigInput {
+/** Defaults of a policy, in seconds; scaled, they must stay whole. */
+const HARD_AGES = { write: 60, read: 300, revocation: 60 } as const;
+
+/**
+ * The configuration as an operator would write it; gateways' ports are known once they listen. With
+ * a `timeScale` of 0.1 state is too old to serve by after a tenth of the usual ages.
+ */
+export function demoConfig(gateways: Readonly<Record<Region, string>>, timeScale = 1): ConfigInput {
+  const scaled = (ageS: number) => Math.round(ageS * timeScale);
+  const hardAgeS = {
+    write: scaled(HARD_AGES.write),
+    read: scaled(HARD_AGES.read),
+    revocation: scaled(HARD_AGES.revocation),
+  };
   const region = { region: true as const, capacity: 100, zones: ['a', 'b'] };
   return {
     cluster: 'demo',
@@ -55,8 +67,8 @@ export function demoConfig(gateways: Readonly<Record<Region, string>>): ConfigIn
       dach: { regions: ['eu1'], ingress: { countries: ['AT', 'CH', 'DE'] } },
     },
     policies: {
-      std: { replicaReads: true, sessionPaths: ['/session'] },
-      home: { replicaReads: false },
+      std: { replicaReads: true, hardAgeS, sessionPaths: ['/session'] },
+      home: { replicaReads: false, hardAgeS },
     },
     tenants: {
       acme: { hosts: ['acme.example', '*.acme.example'], scope: 'eu', home: 'eu1', policy: 'std' },

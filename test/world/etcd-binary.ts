@@ -18,13 +18,12 @@ export type EtcdBinaries = {
 /** Null when set-up could not bring it; the caller says so or leaves out what needs it. */
 export function findEtcd(): EtcdBinaries | null {
   const named = process.env['ETCD_BIN'] ?? '';
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
-  const etcd = named === '' ? find('etcd', [...folders, UNPACKED]) : named;
-  const etcdctl = find('etcdctl', [
-    ...(named === '' ? [] : [dirname(named)]),
-    ...folders,
-    UNPACKED,
-  ]);
+  if (named !== '' && !isProgram(named)) return null; // asked for by name: no other instead
+  const beside = named === '' ? [] : [dirname(named)];
+  const onPath = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  const folders = [...beside, ...onPath, UNPACKED];
+  const etcd = named === '' ? find('etcd', folders) : named;
+  const etcdctl = find('etcdctl', folders);
   return etcd === null || etcdctl === null ? null : { etcd, etcdctl };
 }
 

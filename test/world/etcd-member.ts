@@ -90,6 +90,11 @@ export class EtcdMember {
     await this.start();
   }
 
+  /** Of the process around it, which ends when it ends. */
+  get pid(): number {
+    return this.#running().pid;
+  }
+
   /** Resolves with the process's end. */
   get exited(): Promise<Exit> {
     return this.#running().exited;

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { Report } from './report.ts';
 import { show } from './show.ts';
 import { closeTraffic } from './traffic.ts';
-import { World } from './world.ts';
+import { World, type WorldOptions } from './world.ts';
 
 const SCENARIOS = fileURLToPath(new URL('../scenario/', import.meta.url));
 const USAGE = `usage: portolan world [--scenario NAME] [--json] [--keep]
@@ -18,6 +18,8 @@ const USAGE = `usage: portolan world [--scenario NAME] [--json] [--keep]
 `;
 
 interface Scenario {
+  /** The world that it needs, where that is not the usual one. */
+  readonly options?: WorldOptions;
   run(world: World, report: Report): Promise<void>;
 }
 
@@ -33,10 +35,10 @@ export async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   const ended = endOnSignal();
-  const world = await World.start(say);
+  const world = await World.start(say, scenario?.options);
   try {
     if (scenario === null || name === undefined) return await show(world, ended);
-    const report = new Report(name, say);
+    const report = new Report(name, say, world.timeScale);
     report.event('the world is up');
     await Promise.race([scenario.run(world, report), whenAborted(ended)]);
     const finished = report.finish();

@@ -14,7 +14,7 @@ export interface Check {
 export interface ScenarioReport {
   readonly scenario: string;
   readonly ok: boolean;
-  /** 1: ages and intervals are those of production. */
+  /** 1: ages are those of production; 0.1: a tenth of them. */
   readonly timeScale: number;
   readonly checks: readonly Check[];
   /** `t` in ms since the scenario began. */
@@ -24,13 +24,15 @@ export interface ScenarioReport {
 export class Report {
   readonly #scenario: string;
   readonly #say: (line: string) => void;
+  readonly #timeScale: number;
   readonly #began = performance.now();
   readonly #checks: Check[] = [];
   readonly #timeline: { readonly t: number; readonly event: string }[] = [];
 
-  constructor(scenario: string, say: (line: string) => void) {
+  constructor(scenario: string, say: (line: string) => void, timeScale = 1) {
     this.#scenario = scenario;
     this.#say = say;
+    this.#timeScale = timeScale;
   }
 
   event(event: string): void {
@@ -58,7 +60,7 @@ export class Report {
     return {
       scenario: this.#scenario,
       ok,
-      timeScale: 1,
+      timeScale: this.#timeScale,
       checks: this.#checks,
       timeline: this.#timeline,
     };

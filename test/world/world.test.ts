@@ -29,6 +29,11 @@ test('two worlds run side by side and do not see one another', { timeout: 120_00
     expect((await first.arrivals('eu1')).total).toBe(2);
     expect((await second.arrivals('eu1')).total).toBe(1);
     expect((await first.arrivals('us1')).total + (await second.arrivals('us1')).total).toBe(0);
+    // Agents push through the links: to the locations of their own, and to no other.
+    const pushed = (['fra', 'iad', 'nrt', 'gru'] as const).map(
+      (id) => first.edgeLinks[id].counts().bytesToTarget > 0,
+    );
+    expect(pushed).toEqual([true, true, true, false]);
     // The one's agents are strangers to the other's edges.
     const foreign = await first.seal('w1', { commits: [], attestations: [] });
     expect(await second.push('fra', foreign)).toEqual({
