@@ -62,6 +62,8 @@ async function writeAgentConfig(
     trust: deployment.project.paths.trust,
     control: control.section(site),
     keep: join(folder, `agent-${site}.keep.json`),
+    copy: join(folder, `agent-${site}.copy`),
+    join: deployment.joinOf(site),
     ingest: INGEST[site].map((edge) => `${edges[edge]}/.portolan/ingest`),
     peers,
     api: free,

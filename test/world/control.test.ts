@@ -37,7 +37,7 @@ test('a site cut off from etcd hears nothing; the others go on', { timeout: 60_0
   const { control } = await start();
   const [eu1, us1] = [sectionOf(control, 'eu1'), sectionOf(control, 'us1')];
   expect(eu1.endpoints).toHaveLength(3);
-  const [asEu1, asUs1] = [etcdctl(eu1.endpoints, eu1), etcdctl(us1.endpoints, us1)];
+  const [asEu1, asUs1] = [etcdctl(eu1.endpoints, eu1.tls), etcdctl(us1.endpoints, us1.tls)];
   await asEu1('put', HEAD, 'one');
   expect(control.proxies().eu1.counts().accepted).toBeGreaterThan(0);
   expect(control.proxies().us1.counts().accepted).toBe(0);

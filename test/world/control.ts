@@ -14,7 +14,7 @@ export type ControlKind = 'etcd' | 'file';
 /** The section `control` of an agent's configuration. */
 export type ControlSection =
   | { readonly file: string }
-  | { readonly etcd: { readonly endpoints: readonly string[] } & CredentialFiles };
+  | { readonly etcd: { readonly endpoints: readonly string[]; readonly tls: CredentialFiles } };
 
 export type Control = {
   readonly kind: ControlKind;
@@ -53,8 +53,9 @@ export async function startEtcdControl(order: {
     kind: 'etcd',
     section: (site) => ({
       etcd: {
-        endpoints: proxies[site].ports.map((port) => `https://127.0.0.1:${port}`),
-        ...etcd.credentials(site),
+        // A name: TLS has no server name for an address.
+        endpoints: proxies[site].ports.map((port) => `https://localhost:${port}`),
+        tls: etcd.credentials(site),
       },
     }),
     etcd: () => etcd,

@@ -2,6 +2,7 @@
 // very functions of the CLI, in a folder of its own.
 
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { ControlDirectory } from '../../agent/adapters/directory.ts';
 import { applyPlan } from '../../agent/cli/apply.ts';
 import { type ConfigInput, configSchema } from '../../agent/cli/config-schema.ts';
@@ -37,6 +38,11 @@ export class Deployment {
     const agent = this.project.agents.find((one) => one.site === site);
     if (agent === undefined) throw new Error(`no agent of ${site}`);
     return agent.key;
+  }
+
+  /** Path of the operator's join for a site's agent. */
+  joinOf(site: string): string {
+    return join(this.project.paths.control, 'joins', `${site}-1.json`);
   }
 
   /** Plans `config` against the head and commits the difference. */
