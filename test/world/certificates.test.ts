@@ -1,12 +1,16 @@
 import { once } from 'node:events';
-import { createServer } from 'node:https';
+import { createServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { Agent, request } from 'undici';
 import { expect, onTestFinished, test } from 'vitest';
-import { LOOPBACK, makeAuthority } from './certificates.ts';
+import { type Credential, LOOPBACK, makeAuthority } from './certificates.ts';
 
-async function serve(certificate: { cert: string; key: string }): Promise<number> {
-  const server = createServer(certificate, (_, response) => response.end('hello'));
+async function serve(options: ServerOptions): Promise<number> {
+  const server = createServer(options, ({ socket }, response) => {
+    const { subject } = (socket as TLSSocket).getPeerCertificate();
+    response.end(subject === undefined ? 'hello' : `hello ${subject.CN}`);
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => {
@@ -16,8 +20,8 @@ async function serve(certificate: { cert: string; key: string }): Promise<number
   return (server.address() as AddressInfo).port;
 }
 
-async function get(url: string, ca?: string): Promise<string> {
-  const dispatcher = new Agent(ca === undefined ? {} : { connect: { ca } });
+async function get(url: string, ca?: string, own?: Credential): Promise<string> {
+  const dispatcher = new Agent(ca === undefined ? {} : { connect: { ca, ...own } });
   onTestFinished(() => dispatcher.destroy());
   const response = await request(url, { dispatcher });
   return response.body.text();
@@ -44,4 +48,18 @@ test('a certificate of this authority for another name is refused', async () => 
   await expect(get(`https://127.0.0.1:${port}`, authority.caPem)).rejects.toMatchObject({
     code: 'ERR_TLS_CERT_ALTNAME_INVALID',
   });
+});
+
+test('a server that asks for client certificates learns the common name', async () => {
+  const authority = await makeAuthority();
+  const other = await makeAuthority();
+  const server = await authority.issue(LOOPBACK);
+  const mutual = { requestCert: true, rejectUnauthorized: true, ca: authority.caPem };
+  const url = `https://127.0.0.1:${await serve({ ...server, ...mutual })}`;
+  const ask = (own?: Credential) => get(url, authority.caPem, own);
+  expect(await ask(await authority.issueClient('eu1'))).toBe('hello eu1');
+  expect(await ask(await authority.issueMember(LOOPBACK))).toBe('hello localhost');
+  await expect(ask()).rejects.toThrow();
+  await expect(ask(await other.issueClient('eu1'))).rejects.toThrow();
+  await expect(ask(server)).rejects.toThrow(); // it may serve, not call
 });

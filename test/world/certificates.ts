@@ -9,9 +9,16 @@ import type * as X509 from '@peculiar/x509';
 
 export type Authority = {
   readonly caPem: string;
-  /** A server certificate for these DNS names and IP addresses, with its private key (PKCS #8). */
-  issue(subject: CertificateNames): Promise<{ readonly cert: string; readonly key: string }>;
+  /** A server certificate for these DNS names and IP addresses. */
+  issue(subject: CertificateNames): Promise<Credential>;
+  /** For a server that also calls others of its kind, as members of a cluster do. */
+  issueMember(subject: CertificateNames): Promise<Credential>;
+  /** A client certificate; `name` is its common name, which etcd takes for the user. */
+  issueClient(name: string): Promise<Credential>;
 };
+
+/** PEM: the certificate and its private key (PKCS #8). */
+export type Credential = { readonly cert: string; readonly key: string };
 
 export type CertificateNames = {
   readonly names: readonly string[];
@@ -41,40 +48,52 @@ export async function makeAuthority(): Promise<Authority> {
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
+  const issuer = { x509, root, key: keys.privateKey };
+  const { serverAuth, clientAuth } = x509.ExtendedKeyUsage;
+  const ofServer = (subject: CertificateNames, uses: readonly string[]) =>
+    issue(issuer, subject.names[0] ?? subject.ips[0] ?? '', uses, subject);
   return {
     caPem: root.toString('pem'),
-    issue: (subject) => issue(x509, root, keys.privateKey, subject),
+    issue: (subject) => ofServer(subject, [serverAuth]),
+    issueMember: (subject) => ofServer(subject, [serverAuth, clientAuth]),
+    issueClient: (name) => issue(issuer, name, [clientAuth], null),
   };
 }
 
+interface Issuer {
+  readonly x509: typeof X509;
+  readonly root: X509.X509Certificate;
+  readonly key: CryptoKey;
+}
+
 async function issue(
-  x509: typeof X509,
-  root: X509.X509Certificate,
-  rootKey: CryptoKey,
-  subject: CertificateNames,
-): Promise<{ cert: string; key: string }> {
+  { x509, root, key }: Issuer,
+  commonName: string,
+  uses: readonly string[],
+  subject: CertificateNames | null,
+): Promise<Credential> {
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const alternatives = [
-    ...subject.names.map((value) => ({ type: 'dns', value }) as const),
-    ...subject.ips.map((value) => ({ type: 'ip', value }) as const),
+    ...(subject?.names ?? []).map((value) => ({ type: 'dns', value }) as const),
+    ...(subject?.ips ?? []).map((value) => ({ type: 'ip', value }) as const),
   ];
   const cert = await x509.X509CertificateGenerator.create({
-    subject: `CN=${subject.names[0] ?? subject.ips[0]}`,
+    subject: `CN=${commonName}`,
     issuer: root.subject,
     ...validity(),
     publicKey: keys.publicKey,
-    signingKey: rootKey,
+    signingKey: key,
     signingAlgorithm: ALGORITHM,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension(alternatives),
+      new x509.ExtendedKeyUsageExtension([...uses]),
+      ...(subject === null ? [] : [new x509.SubjectAlternativeNameExtension(alternatives)]),
       await x509.AuthorityKeyIdentifierExtension.create(root),
     ],
   });
-  const key = await crypto.subtle.exportKey('pkcs8', keys.privateKey);
-  return { cert: cert.toString('pem'), key: x509.PemConverter.encode(key, 'PRIVATE KEY') };
+  const pkcs8 = await crypto.subtle.exportKey('pkcs8', keys.privateKey);
+  return { cert: cert.toString('pem'), key: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY') };
 }
 
 function validity(): { readonly notBefore: Date; readonly notAfter: Date } {
