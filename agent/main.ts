@@ -16,12 +16,13 @@ import { nodeCrypto, signerOf } from './adapters/crypto.ts';
 import { ControlDirectory } from './adapters/directory.ts';
 import { KeepFile } from './adapters/keep-file.ts';
 import { pushOverHttp } from './adapters/push.ts';
-import { type Api, listenApi } from './api/listen.ts';
+import { apiPortsOf } from './api/agent-ports.ts';
+import { type Api, type ApiTls, listenApi } from './api/listen.ts';
 import { type AgentConfig, ConfigError, readAgentConfig } from './config.ts';
 import type { Target } from './control/publish.ts';
 import { type Gateway, listenGateway } from './gateway/listen.ts';
 import { Agent, type AgentIdentity } from './loop.ts';
-import type { AgentPorts } from './ports.ts';
+import type { AgentPorts, CommitSource } from './ports.ts';
 import { statusOf } from './status.ts';
 
 const log = pino({ base: null }, pino.destination({ dest: 2, sync: true }));
@@ -54,7 +55,7 @@ async function main(path: string): Promise<void> {
     joinInput === null ? null : must(await openJoin(joinInput, identity, trust, nodeCrypto));
   const agent = must(await Agent.start(identity, trust, join, ports));
   process.on('SIGHUP', () => void reload(agent, path));
-  await run(agent, identity, config);
+  await run(agent, identity, config, source);
 }
 
 function targetsOf({ ingest, peers }: AgentConfig): readonly Target[] {
@@ -74,13 +75,24 @@ async function reload(agent: Agent, path: string): Promise<void> {
   }
 }
 
-async function run(agent: Agent, identity: AgentIdentity, config: AgentConfig): Promise<void> {
+async function run(
+  agent: Agent,
+  identity: AgentIdentity,
+  config: AgentConfig,
+  source: CommitSource,
+): Promise<void> {
   const gateway = await startGateway(agent, config);
-  const api = await listenApi(config.api, {
-    deliver: (delta) => agent.deliver(delta),
+  const { host, port, tls } = config.api;
+  const apiPorts = apiPortsOf({
+    agent,
+    source,
     status: () => statusOf(agent, identity, gateway, Date.now()),
+    nowMs: () => Date.now(),
+    crypto: nodeCrypto,
     log: (line) => log.error(line),
   });
+  const secured = tls === undefined ? {} : { tls: await readTls(tls) };
+  const api = await listenApi({ host, port, ...secured }, apiPorts);
   const ended = endOnSignal();
   process.stdout.write(`${JSON.stringify({ ready: readyLine(api, gateway) })}\n`);
   while (!ended.aborted) {
@@ -89,6 +101,13 @@ async function run(agent: Agent, identity: AgentIdentity, config: AgentConfig): 
   }
   api.close();
   await gateway?.close();
+}
+
+async function readTls(files: NonNullable<AgentConfig['api']['tls']>): Promise<ApiTls> {
+  const [cert, key] = [await text(files.cert), await text(files.key)];
+  return files.clientCa === undefined
+    ? { cert, key }
+    : { cert, key, clientCa: await text(files.clientCa) };
 }
 
 function readyLine(api: Api, gateway: Gateway | null): object {
