@@ -15,9 +15,9 @@ export const UNAUTHORIZED: Answer = refusedAnswer(
 );
 
 /**
- * Does this connection carry a certificate of the clients' authority? Attack: a TLS 1.3 session
- * without a certificate that is taken up again counts as `authorized` in Node, because nothing was
- * verified and so nothing failed. Hence the certificate itself must be there too.
+ * Does this connection carry a certificate of the clients' authority? Attack: a TLS session begun
+ * without a certificate and taken up again, where nothing is verified and so nothing fails. Node
+ * refuses it today; that the certificate itself is there does not depend on that.
  */
 export function isCertified(socket: Socket): boolean {
   if (!(socket instanceof TLSSocket) || !socket.authorized) return false;

@@ -11,6 +11,12 @@ import { type Answer, type ApiCode, type Route, refusedSchema, route } from './r
 
 export const COMMITS_PATH = '/v1/commits';
 
+/** The first version to be answered; all when it is left out. */
+export const fromSchema = z.prefault(
+  counterSchema.check(z.refine((version) => version > 0n, 'a version above 0')),
+  '1',
+);
+
 export const landedSchema = z.object({ version: counterSchema, envelope: digestSchema });
 
 export const conflictSchema = z.object({
@@ -48,7 +54,7 @@ export const commitRoutes: readonly Route[] = [
     path: COMMITS_PATH,
     summary: 'Signed commits from a version on, oldest first',
     access: 'reader',
-    query: z.strictObject({ from: z._default(counterSchema, 1n) }),
+    query: z.strictObject({ from: fromSchema }),
     answers: { 200: commitsSchema, 503: refusedSchema },
     handle: ({ query }, { commits }) =>
       readable(async () => ({ status: 200, body: await commits(query.from) })),

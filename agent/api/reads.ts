@@ -10,7 +10,7 @@ export const STATUS_PATH = '/v1/status';
 export const HISTORY_PATH = '/v1/history';
 export const ATTESTATIONS_PATH = '/v1/attestations';
 
-const HISTORY_DEFAULT = 20;
+const HISTORY_DEFAULT = '20';
 
 /** Numbers of a query are text. */
 const limitSchema = z.pipe(
@@ -79,7 +79,7 @@ export const readRoutes: readonly Route[] = [
     path: HISTORY_PATH,
     summary: 'The newest commits, and which sites stand behind each',
     access: 'reader',
-    query: z.strictObject({ limit: z._default(limitSchema, HISTORY_DEFAULT) }),
+    query: z.strictObject({ limit: z.prefault(limitSchema, HISTORY_DEFAULT) }),
     answers: { 200: historySchema },
     handle: ({ query }, { history }) => ({ status: 200, body: { commits: history(query.limit) } }),
   }),

@@ -4,7 +4,7 @@
 import * as z from 'zod/mini';
 import { TRUSTS_PER_ANSWER_MAX } from '../../shared/limits.ts';
 import { counterSchema, idSchema } from '../../shared/schema.ts';
-import { readable } from './commits.ts';
+import { fromSchema, readable } from './commits.ts';
 import type { ApiPorts } from './ports.ts';
 import { type Answer, type Route, refusedAnswer, refusedSchema, route } from './route.ts';
 
@@ -23,7 +23,7 @@ export const trustRoutes: readonly Route[] = [
     path: TRUST_PATH,
     summary: 'Signed trust documents from a version on',
     access: 'reader',
-    query: z.strictObject({ from: z._default(counterSchema, 1n) }),
+    query: z.strictObject({ from: fromSchema }),
     answers: { 200: trustAnswerSchema, 503: refusedSchema },
     handle: ({ query }, ports) => readable(() => trustFrom(query.from, ports)),
   }),

@@ -1,6 +1,7 @@
-// Control state as this command believes it: every commit that is shown verified and folded under the pinned trust document, by the code that agents and stores run. What is refused stops
-// the command (exit 7), because a plan or an explanation on half a history would be about another
-// one.
+// Control state as this command believes it: every commit that is shown, by a directory or by
+// agents, verified and folded under the pinned trust document by the code that agents and stores
+// run. What is refused stops the command (exit 7), because a plan or an explanation on half a
+// history would be about another one.
 
 import type { Link } from '../../shared/control/chain.ts';
 import { type Envelope, envelopeKind } from '../../shared/control/envelope.ts';
