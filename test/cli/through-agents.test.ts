@@ -1,7 +1,7 @@
 // The command line through agents: what it reads there it verifies, what it commits lands once, and
 // no single agent decides what it takes for the head.
 
-import { writeFile } from 'node:fs/promises';
+import { cp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ControlDirectory } from '../../agent/adapters/directory.ts';
@@ -11,7 +11,7 @@ import { apply } from '../../agent/cli/commands/apply.ts';
 import { history } from '../../agent/cli/commands/history.ts';
 import { plan } from '../../agent/cli/commands/plan.ts';
 import type { Project } from '../../agent/cli/init.ts';
-import { readSigner } from '../../agent/cli/project.ts';
+import { projectAt, readSigner } from '../../agent/cli/project.ts';
 import { readState } from '../../agent/cli/state.ts';
 import { SourceError } from '../../agent/ports.ts';
 import { LOOPBACK, makeAuthority } from '../world/certificates.ts';
@@ -22,6 +22,7 @@ import {
   commit,
   failureOf,
   narrower,
+  newFolder,
   newProject,
   objectOf,
   planOf,
@@ -55,14 +56,16 @@ async function headOf({ paths, trust }: Project): Promise<bigint> {
 
 describe('a project whose folder lists agents', () => {
   test('plans, applies and tells its history through them, with no directory of its own', async () => {
-    const project = await begun();
-    const agents = await agentsUp(project, 'eu1', 'us1', 'w1');
-    const folder = project.paths.folder;
+    const theirs = await begun();
+    const agents = await agentsUp(theirs, 'eu1', 'us1', 'w1');
+    // What an operator has on a laptop: everything but the commits.
+    const folder = await newFolder();
+    await cp(theirs.paths.folder, folder, { recursive: true });
+    await rm(join(folder, 'control'), { recursive: true });
+    const project = { ...theirs, paths: projectAt(folder) };
     const list = { agents: agents.map(({ url }) => url) };
     await writeFile(join(folder, 'agents.json'), JSON.stringify(list));
     await writeConfig(project, slower);
-    // The directory is the agents'; to the command line it is not there.
-    const away = join(folder, 'nowhere');
     const key = ['--key', project.keys.operator];
     const args = within(project, 'apply', ...key, '--reason', 'slower', '--json');
     const applied = await portolan(args);
@@ -70,7 +73,6 @@ describe('a project whose folder lists agents', () => {
       0,
       { ok: true, commits: [{ version: '2' }] },
     ]);
-    expect(away).not.toBe(project.paths.control);
     await until('version 2 is active', () => agents[0]?.agent.standing?.link.version === 2n, {
       deadlineMs: 10_000,
     });
@@ -228,17 +230,23 @@ describe('reading', () => {
 
   test('more commits than one page are all read', async () => {
     const project = await begun();
-    const { url } = await agentUp(project, 'eu1', {
-      ports: {},
-    });
     for (const edit of [slower, narrower]) await commit(project, edit);
-    const state = await readState(
-      project.paths,
-      project.trust,
-      null,
-      await controlAt(project, url),
-    );
+    const { commits } = await new ControlDirectory(project.paths.control).read(1n);
+    const asked: bigint[] = [];
+    const { url } = await agentUp(project, 'eu1', {
+      ports: {
+        commits: async (from) => {
+          asked.push(from);
+          const page = commits.slice(Number(from - 1n), Number(from));
+          const next = from < 3n ? from + 1n : null;
+          return { head: { generation: 1n, version: 3n, envelope: null }, commits: page, next };
+        },
+      },
+    });
+    const control = await controlAt(project, url);
+    const state = await readState(project.paths, project.trust, null, control);
     expect(state.commits.map(({ version }) => version)).toEqual([1n, 2n, 3n]);
+    expect(asked).toEqual([1n, 2n, 3n, 4n]);
   });
 });
 
