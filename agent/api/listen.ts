@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import { normalisePath } from '../../shared/admission/path.ts';
 import {
   API_ANSWER_TIMEOUT_MS,
@@ -71,13 +72,19 @@ export async function listenApi(options: ApiOptions, ports: ApiPorts): Promise<A
         outgoing.destroy();
       });
   });
+  const connections = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
   server.listen(options.port, options.host);
   await once(server, 'listening');
   const address = server.address();
   const port = address !== null && typeof address === 'object' ? address.port : options.port;
   const close = () => {
     server.close();
-    server.closeAllConnections();
+    // The server itself knows only those whose handshake is done.
+    for (const socket of connections) socket.destroy();
   };
   return { port, close };
 }

@@ -55,7 +55,7 @@ export interface RouteSpec<P, Q, B> {
   readonly query?: z.ZodMiniType<Q>;
   /** `opaque`: documented by `schema`, judged by its own reader, handed on as text. */
   readonly body?: BodySpec<B> & { readonly opaque?: true };
-  /** Schema of the answer by status; those of every route (401, 404, 413, 500) come by themselves. */
+  /** Schema of the answer by status; 400, 401, 404, 413 and 500 come by themselves. */
   readonly answers: Readonly<Record<number, z.ZodMiniType>>;
   readonly handle: (input: Input<P, Q, B>, ports: ApiPorts) => Answer | Promise<Answer>;
 }

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { request as requestTls } from 'node:https';
+import net from 'node:net';
 import { text } from 'node:stream/consumers';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -157,6 +158,20 @@ describe('TLS', () => {
       401,
       canonical(UNAUTHORIZED.body),
     ]);
+  });
+
+  test('closing ends a handshake that nobody goes on with', async () => {
+    const { cert, key } = await authority.issue(LOOPBACK);
+    const api = await listenApi({ host: HOST, port: 0, tls: { cert, key } }, idlePorts());
+    const idle = net.connect(api.port, HOST).on('error', () => {});
+    await once(idle.resume(), 'connect');
+    // The one after it is served, so the server has taken the first.
+    const tls = { ca: authority.caPem };
+    expect((await ask({ port: api.port, path: '/healthz', tls })).status).toBe(200);
+    const startMs = performance.now();
+    api.close();
+    await once(idle, 'close');
+    expect(performance.now() - startMs).toBeLessThan(1_000);
   });
 
   test('plain text on the secure port ends its own connection alone', async () => {

@@ -55,7 +55,7 @@ async function headOf({ paths, trust }: Project): Promise<bigint> {
 }
 
 describe('a project whose folder lists agents', () => {
-  test('plans, applies and tells its history through them, with no directory of its own', async () => {
+  test('needs no directory of its own to plan, apply and tell its history', async () => {
     const theirs = await begun();
     const agents = await agentsUp(theirs, 'eu1', 'us1', 'w1');
     // What an operator has on a laptop: everything but the commits.

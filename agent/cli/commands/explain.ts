@@ -1,5 +1,6 @@
 // `explain`: what would be decided for a request, or what was decided for a logged one, with the
-// reason of every region. Made here, from verified commits and the pin: no agent has to be believed.
+// reason of every region. Made here, from verified commits and the pin: no agent has to be
+// believed.
 
 import type { OperationClass } from '../../../shared/admission/operation.ts';
 import { canonical } from '../../../shared/canonical.ts';

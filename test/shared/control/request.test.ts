@@ -155,6 +155,8 @@ describe('the form', () => {
       `Portolan ${encodeBase64url(utf8('null'))}`,
       `Portolan ${'A'.repeat(REQUEST_HEADER_CHARS_MAX)}`,
     ];
-    for (const header of garbage) expect([header, await opened(header)]).toEqual([header, 'malformed']);
+    for (const header of garbage) {
+      expect([header, await opened(header)]).toEqual([header, 'malformed']);
+    }
   });
 });
