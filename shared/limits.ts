@@ -197,6 +197,9 @@ export const PROPOSAL_CATCH_UP_MS = 2_000;
 /** Connections of the agents' listener: peers, operators, and what hangs. */
 export const API_CONNECTIONS_MAX = 512;
 
+/** Bodies that an agent holds at once: the deltas of some dozens of peers. */
+export const API_BODIES_BYTES_MAX = 128 * 1024 * 1024;
+
 /** Header lines of one request to an agent: the signed request is the largest. */
 export const API_HEADER_BYTES_MAX = 16 * 1024;
 

@@ -3,9 +3,10 @@
 // who sends one commit after the other meets no gap of our making.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { envelopeKind } from '../../shared/control/envelope.ts';
+import { type Envelope, envelopeKind } from '../../shared/control/envelope.ts';
 import { verifyCommit } from '../../shared/control/holder.ts';
-import { decodeJws } from '../../shared/control/jws.ts';
+import { decodeJws, type Verified } from '../../shared/control/jws.ts';
+import type { Refusal } from '../../shared/control/refusal.ts';
 import type { Crypto } from '../../shared/crypto.ts';
 import {
   COMMITS_ANSWER_BYTES_MAX,
@@ -79,28 +80,28 @@ function bounded(commits: readonly unknown[]): readonly unknown[] {
 }
 
 async function proposeInTurn(input: unknown, agent: Agent, crypto: Crypto): Promise<Proposal> {
+  // Whoever may not commit is told that alone: neither where the head is nor what is in its place.
+  const signed = await openSigned(input, agent, crypto);
+  if ('code' in signed) return signed;
+  const { version } = signed.value;
   let outcome = await agent.propose(input);
   if (outcome.kind === 'refused' && outcome.code === 'gap') {
-    const version = await signedVersion(input, agent, crypto);
-    // Nobody waits for what a stranger made up.
-    if (version === null || !(await reaches(agent, version - 1n))) return outcome;
+    if (!(await reaches(agent, version - 1n))) return outcome;
     outcome = await agent.propose(input);
   }
   // The author's next word, to us or about us, finds this commit here.
-  if (outcome.kind === 'landed') await reaches(agent, outcome.version);
+  if (outcome.kind === 'landed') await reaches(agent, version);
   return outcome;
 }
 
-/** The version of a commit that somebody who may commit has signed, else null. */
-async function signedVersion(
+/** A commit that somebody who may commit has signed. Refusals: `decodeJws`, `verifyCommit`. */
+async function openSigned(
   input: unknown,
   { holder }: Agent,
   crypto: Crypto,
-): Promise<bigint | null> {
+): Promise<Verified<Envelope> | Refusal> {
   const decoded = decodeJws(input, envelopeKind, crypto);
-  if (!('claimed' in decoded)) return null;
-  const verified = await verifyCommit(decoded, holder.trust, crypto);
-  return 'code' in verified ? null : verified.value.version;
+  return 'claimed' in decoded ? verifyCommit(decoded, holder.trust, crypto) : decoded;
 }
 
 const LOOK_EVERY_MS = 20;

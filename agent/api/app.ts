@@ -4,7 +4,9 @@
 import type { IncomingMessage } from 'node:http';
 import { Hono } from 'hono';
 import { canonical } from '../../shared/canonical.ts';
+import { RETRY_AFTER_S } from '../../shared/limits.ts';
 import { isSigned, UNAUTHORIZED } from './access.ts';
+import { Bodies } from './bodies.ts';
 import type { ApiPorts } from './ports.ts';
 import { type Answer, type ApiCode, type Route, refusedAnswer } from './route.ts';
 
@@ -22,13 +24,18 @@ type Env = { Bindings: Call };
 export const NOT_FOUND = refusedAnswer(404, 'not-found' satisfies ApiCode, 'nothing is here');
 const TOO_LARGE = refusedAnswer(413, 'too-large' satisfies ApiCode, 'the body is too large');
 const INTERNAL = refusedAnswer(500, 'internal' satisfies ApiCode, 'a bug; the log says more');
+const BUSY: Answer = {
+  ...refusedAnswer(503, 'busy' satisfies ApiCode, 'too many bytes at once'),
+  retryAfterS: RETRY_AFTER_S.base,
+};
 const BAD_QUERY = refusedAnswer(400, 'malformed' satisfies ApiCode, 'query: a name twice');
 
 export function appOf(routes: readonly Route[], ports: ApiPorts): Hono<Env> {
   const app = new Hono<Env>();
+  const bodies = new Bodies();
   for (const each of routes) {
     app.on(each.method, each.path, async ({ env, req }) => {
-      return responseOf(await answerTo(each, env, req.param(), ports));
+      return responseOf(await answerTo(each, env, req.param(), ports, bodies));
     });
   }
   app.notFound(() => responseOf(NOT_FOUND));
@@ -45,31 +52,20 @@ async function answerTo(
   { incoming, target, certified }: Call,
   params: Readonly<Record<string, string>>,
   ports: ApiPorts,
+  bodies: Bodies,
 ): Promise<Answer> {
   const { authorization } = incoming.headers;
   const asks = route.access === 'reader' && !certified;
   if (asks && authorization === undefined) return UNAUTHORIZED;
-  const body = await readBody(incoming, route.body?.maxBytes ?? 0);
-  if (body === null) return TOO_LARGE;
-  const seen = { method: route.method, target, body };
-  if (asks && !(await isSigned(authorization ?? '', seen, ports))) return UNAUTHORIZED;
-  const query = queryOf(target);
-  if (query === null) return BAD_QUERY;
-  return route.run({ params, query, text: body.toString('utf8') }, ports);
-}
-
-/** The body, or null beyond the bound. Rejects when the sender breaks off. */
-async function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer | null> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  // Left early, the rest is thrown away by the server until its timeout: whoever is still sending
-  // then reads why it was refused, instead of a broken connection.
-  for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
-    bytes += (chunk as Buffer).length;
-    if (bytes > maxBytes) return null;
-    chunks.push(chunk as Buffer);
-  }
-  return Buffer.concat(chunks);
+  const outcome = await bodies.use(incoming, route.body?.maxBytes ?? 0, async (body) => {
+    const seen = { method: route.method, target, body };
+    if (asks && !(await isSigned(authorization ?? '', seen, ports))) return UNAUTHORIZED;
+    const query = queryOf(target);
+    if (query === null) return BAD_QUERY;
+    return route.run({ params, query, text: body.toString('utf8') }, ports);
+  });
+  if (outcome === 'too-large') return TOO_LARGE;
+  return outcome === 'busy' ? BUSY : outcome;
 }
 
 /** null when a name comes twice: who reads the first and who reads the last would differ. */

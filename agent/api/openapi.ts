@@ -54,7 +54,7 @@ function operationOf({ method, path, summary, access, params, query, body, answe
     ...(params === null && query === null && body === null ? {} : { 400: refusedSchema }),
     ...(access === 'reader' ? { 401: refusedSchema } : {}),
     ...(params === null ? {} : { 404: refusedSchema }),
-    ...(body === null ? {} : { 413: refusedSchema }),
+    ...(body === null ? {} : { 413: refusedSchema, 503: refusedSchema }),
     500: refusedSchema,
   };
   const responses = Object.entries({ ...usual, ...answers }).map(([status, schema]) => {

@@ -18,6 +18,7 @@ export type ApiCode =
   | 'not-found'
   | 'malformed'
   | 'too-large'
+  | 'busy'
   | 'conflict'
   | 'source-unreadable'
   | 'no-state'

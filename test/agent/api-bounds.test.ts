@@ -6,11 +6,13 @@ import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Api, listenApi } from '../../agent/api/listen.ts';
 import {
+  API_BODIES_BYTES_MAX,
   API_HEADER_BYTES_MAX,
   COMMIT_BODY_BYTES_MAX,
+  DELTA_BYTES_MAX,
   EXPLAIN_BODY_BYTES_MAX,
 } from '../../shared/limits.ts';
-import { pause } from '../world/wait.ts';
+import { pause, until } from '../world/wait.ts';
 import { ask, HOST, idlePorts, signedBy } from './api-rig.ts';
 
 /** More than kernels buffer. */
@@ -48,6 +50,43 @@ describe.each(bodies)('a body for %s', (path, maxBytes) => {
     }
   });
 });
+
+test('all bodies together just within their bound are read, one byte over is not', async () => {
+  const own = await listenApi({ host: HOST, port: 0 }, idlePorts());
+  const many = API_BODIES_BYTES_MAX / DELTA_BYTES_MAX;
+  const open = (bytes: number) => {
+    const socket = net.connect(own.port, HOST).on('error', () => {});
+    const head = `POST /v1/delta HTTP/1.1\r\nHost: a\r\nContent-Length: ${DELTA_BYTES_MAX}\r\n\r\n`;
+    socket.write(head);
+    socket.write(Buffer.alloc(bytes, 32));
+    return socket;
+  };
+  // All but the last byte of each, so that none is done, and all that is left to one more.
+  const held = Array.from({ length: many }, () => open(DELTA_BYTES_MAX - 1));
+  await Promise.all(held.map((socket) => sent(socket)));
+  const delta = (bytes: number) => {
+    return ask({ port: own.port, method: 'POST', path: '/v1/delta', body: ' '.repeat(bytes) });
+  };
+  await until('what was sent is held', async () => (await delta(many + 1)).status === 503, {
+    deadlineMs: 10_000,
+  });
+  expect((await delta(many)).status).toBe(200);
+  expect(await delta(many + 1)).toMatchObject({
+    status: 503,
+    value: { code: 'busy' },
+    headers: { 'retry-after': expect.stringMatching(/^\d+$/) },
+  });
+  for (const socket of held) socket.destroy();
+  await until('it is let go', async () => (await delta(many + 1)).status === 200, {
+    deadlineMs: 10_000,
+  });
+  own.close();
+}, 30_000);
+
+/** What was written has left this process. */
+async function sent(socket: net.Socket): Promise<void> {
+  if (socket.writableLength > 0) await once(socket, 'drain');
+}
 
 test('a body for who reads without one is too large', async () => {
   const got = await ask({
