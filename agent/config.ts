@@ -18,12 +18,34 @@ function isHttpUrl(url: string): boolean {
   return /^https?:\/\/[^\s]+$/.test(url) && URL.canParse(url);
 }
 
-const listenSchema = z.strictObject({
-  /** Loopback only, until the gateway's calls are signed (P1). */
-  host: z.enum(['127.0.0.1', '::1', 'localhost']),
-  /** 0 takes a free one. */
-  port: z.int().check(z.gte(0), z.lte(65_535)),
-});
+const loopbackSchema = z.enum(['127.0.0.1', '::1', 'localhost']);
+
+/** 0 takes a free one. */
+const portSchema = z.int().check(z.gte(0), z.lte(65_535));
+
+/** Loopback only, until the gateway's calls are signed (P1). */
+const listenSchema = z.strictObject({ host: loopbackSchema, port: portSchema });
+
+/** Without TLS whoever is on the wire reads along and answers for us: loopback only. */
+const apiSchema = z
+  .strictObject({
+    host: z.string().check(z.regex(/^[A-Za-z0-9.:-]{1,253}$/, 'an address or a name')),
+    port: portSchema,
+    tls: z.exactOptional(
+      z.strictObject({
+        cert: pathSchema,
+        key: pathSchema,
+        /** Whoever holds a certificate of this authority may read. */
+        clientCa: z.exactOptional(pathSchema),
+      }),
+    ),
+  })
+  .check(
+    z.refine(({ host, tls }) => tls !== undefined || loopbackSchema.safeParse(host).success, {
+      error: 'without tls only 127.0.0.1, ::1 or localhost',
+      path: ['host'],
+    }),
+  );
 
 /** gRPC gives TLS the host as server name, and an address is none. */
 const memberSchema = originSchema.check(
@@ -62,7 +84,7 @@ export const agentConfigSchema = z.strictObject({
   ingest: z.array(urlSchema),
   /** Other agents' delta URLs. */
   peers: z.array(urlSchema),
-  api: listenSchema,
+  api: apiSchema,
   /** Absent at a witness. */
   gateway: z.exactOptional(
     z.strictObject({
@@ -98,7 +120,7 @@ export async function readAgentConfig(path: string): Promise<AgentConfig> {
 
 function absolute(config: AgentConfig, folder: string): AgentConfig {
   const at = (path: string) => resolve(folder, path);
-  const { key, trust, control, keep, copy, join, gateway } = config;
+  const { key, trust, control, keep, copy, join, api, gateway } = config;
   const own = {
     key: at(key),
     trust: at(trust),
@@ -106,6 +128,7 @@ function absolute(config: AgentConfig, folder: string): AgentConfig {
     keep: at(keep),
     ...(copy === undefined ? {} : { copy: at(copy) }),
     ...(join === undefined ? {} : { join: at(join) }),
+    api: api.tls === undefined ? api : { ...api, tls: absoluteTls(api.tls, at) },
   };
   if (gateway === undefined) return { ...config, ...own };
   const tls = { cert: at(gateway.tls.cert), key: at(gateway.tls.key) };
@@ -120,4 +143,11 @@ function absoluteControl(
   const { endpoints, tls } = control.etcd;
   if (tls === undefined) return control;
   return { etcd: { endpoints, tls: { ca: at(tls.ca), cert: at(tls.cert), key: at(tls.key) } } };
+}
+
+type ApiFiles = NonNullable<AgentConfig['api']['tls']>;
+
+function absoluteTls({ cert, key, clientCa }: ApiFiles, at: (path: string) => string): ApiFiles {
+  const own = { cert: at(cert), key: at(key) };
+  return clientCa === undefined ? own : { ...own, clientCa: at(clientCa) };
 }

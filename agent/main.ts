@@ -16,7 +16,8 @@ import { nodeCrypto, signerOf } from './adapters/crypto.ts';
 import { ControlDirectory } from './adapters/directory.ts';
 import { KeepFile } from './adapters/keep-file.ts';
 import { pushOverHttp } from './adapters/push.ts';
-import { type Api, listenApi } from './api/listen.ts';
+import { apiPortsOf } from './api/agent-ports.ts';
+import { type Api, type ApiTls, listenApi } from './api/listen.ts';
 import { type AgentConfig, ConfigError, readAgentConfig } from './config.ts';
 import type { Target } from './control/publish.ts';
 import { type Gateway, listenGateway } from './gateway/listen.ts';
@@ -110,11 +111,17 @@ async function run(
   source: CommitSource,
 ): Promise<void> {
   const gateway = await startGateway(agent, config);
-  const api = await listenApi(config.api, {
-    deliver: (delta) => agent.deliver(delta),
+  const { host, port, tls } = config.api;
+  const apiPorts = apiPortsOf({
+    agent,
+    source,
     status: () => statusOf(agent, identity, gateway, Date.now()),
+    nowMs: () => Date.now(),
+    crypto: nodeCrypto,
     log: (line) => log.error(line),
   });
+  const secured = tls === undefined ? {} : { tls: await readTls(tls) };
+  const api = await listenApi({ host, port, ...secured }, apiPorts);
   const ended = endOnSignal();
   process.stdout.write(`${JSON.stringify({ ready: readyLine(api, gateway) })}\n`);
   // A turn at our own pace, or at once when the source tells of something new.
@@ -135,6 +142,13 @@ async function whenever(source: CommitSource, ended: AbortSignal, tell: () => vo
     await source.changed();
     tell();
   }
+}
+
+async function readTls(files: NonNullable<AgentConfig['api']['tls']>): Promise<ApiTls> {
+  const [cert, key] = [await text(files.cert), await text(files.key)];
+  return files.clientCa === undefined
+    ? { cert, key }
+    : { cert, key, clientCa: await text(files.clientCa) };
 }
 
 function readyLine(api: Api, gateway: Gateway | null): object {

@@ -207,3 +207,50 @@ export const CATCH_UP_COMMITS_MAX = 16_384;
 
 /** Commits written to an agent's own copy in one turn: each is synced to disk. */
 export const COPIES_PER_TURN_MAX = 64;
+
+/** A signed request is good for this long: what somebody copied from a wire soon is not. */
+export const REQUEST_LIFE_MS = 30_000;
+
+/** Path and query of a signed request: an agent's id, a version. */
+export const REQUEST_TARGET_CHARS_MAX = 512;
+
+/** A signed request names a method, a target and a digest. */
+export const REQUEST_BYTES_MAX = 1_536;
+
+/** Its header: base64url around the JWS, which is base64url around the payload. */
+export const REQUEST_HEADER_CHARS_MAX = 4_096;
+
+/** Body of a proposed commit: base64 and JSON around it take a third more. */
+export const COMMIT_BODY_BYTES_MAX = 1_536 * 1024;
+
+/** Body of a question to `explain`: a path of 8 KiB and some words. */
+export const EXPLAIN_BODY_BYTES_MAX = 16 * 1024;
+
+/** Commits of one answer; the next one goes on from there. */
+export const COMMITS_PER_ANSWER_MAX = 256;
+
+/** Bytes of commits in one answer: some of the largest, or all 256 of a usual size. */
+export const COMMITS_ANSWER_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Trust documents of one answer: 64 KiB each. */
+export const TRUSTS_PER_ANSWER_MAX = 16;
+
+/** Commits that one answer of `history` tells of: each is parsed for it. */
+export const HISTORY_ENTRIES_MAX = 200;
+
+/** Connections of the agents' listener: peers, operators, and what hangs. */
+export const API_CONNECTIONS_MAX = 512;
+
+/** Bodies that an agent holds at once: the deltas of some dozens of peers. */
+export const API_BODIES_BYTES_MAX = 128 * 1024 * 1024;
+
+/** Header lines of one request to an agent: the signed request is the largest. */
+export const API_HEADER_BYTES_MAX = 16 * 1024;
+
+/**
+ * What a client of the agents' listener gets for its headers, for the whole request (4 MiB over a
+ * slow line) and for taking the answer. A listener that waits for ever is held by who never ends.
+ */
+export const API_HEADERS_TIMEOUT_MS = 5_000;
+export const API_REQUEST_TIMEOUT_MS = 15_000;
+export const API_ANSWER_TIMEOUT_MS = 30_000;

@@ -1,19 +1,44 @@
-// The agent's own listener: deltas from peers, and status for people and the CLI. Loopback only
-// until it asks for client certificates (Control). Deltas carry their own signatures.
+// The agents' listener: the API of `routes.ts` on HTTP, loopback only, or on HTTPS with client
+// certificates. Node's server keeps the bounds (header bytes, times, connections); Hono routes; the
+// few lines between the two are here.
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { canonical } from '../../shared/canonical.ts';
-import type { StoreAnswer } from '../../shared/control/answer.ts';
-import { DELTA_BYTES_MAX } from '../../shared/limits.ts';
+import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import { normalisePath } from '../../shared/admission/path.ts';
+import {
+  API_ANSWER_TIMEOUT_MS,
+  API_CONNECTIONS_MAX,
+  API_HEADER_BYTES_MAX,
+  API_HEADERS_TIMEOUT_MS,
+  API_REQUEST_TIMEOUT_MS,
+} from '../../shared/limits.ts';
+import { isCertified } from './access.ts';
+import { appOf, type Call, NOT_FOUND, responseOf } from './app.ts';
+import type { ApiPorts } from './ports.ts';
+import { routes } from './routes.ts';
 
-export const DELTA_PATH = '/v1/delta';
-export const STATUS_PATH = '/v1/status';
+/** PEM texts. */
+export interface ApiTls {
+  readonly cert: string;
+  readonly key: string;
+  /** The authority of client certificates; without it they count for nothing. */
+  readonly clientCa?: string;
+}
 
-export interface ApiPorts {
-  readonly deliver: (delta: string) => Promise<StoreAnswer>;
-  readonly status: () => object;
-  readonly log: (line: object) => void;
+export interface ApiOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: ApiTls;
+  readonly timeouts?: ApiTimeouts;
+}
+
+export interface ApiTimeouts {
+  readonly headersMs: number;
+  /** Headers and body. */
+  readonly requestMs: number;
+  readonly answerMs: number;
 }
 
 export interface Api {
@@ -21,59 +46,84 @@ export interface Api {
   close(): void;
 }
 
-export async function listenApi(
-  listen: { readonly host: string; readonly port: number },
-  ports: ApiPorts,
-): Promise<Api> {
-  const server = createServer((request, response) => {
-    route(request, response, ports).catch((error: unknown) => {
-      // A sender that breaks off is no fault of ours.
-      if (request.complete) ports.log({ alarm: 'api-bug', error: String(error) });
-      response.destroy();
-    });
+const TIMEOUTS: ApiTimeouts = {
+  headersMs: API_HEADERS_TIMEOUT_MS,
+  requestMs: API_REQUEST_TIMEOUT_MS,
+  answerMs: API_ANSWER_TIMEOUT_MS,
+};
+
+/** Late connections are looked for this often, or as often as the shortest time asks for. */
+const CHECK_INTERVAL_MS = 1_000;
+
+export async function listenApi(options: ApiOptions, ports: ApiPorts): Promise<Api> {
+  const { tls, timeouts = TIMEOUTS } = options;
+  const app = appOf(routes, ports);
+  const server = serverOf(tls, timeouts);
+  server.maxConnections = API_CONNECTIONS_MAX;
+  server.on('request', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    // Whoever does not take the answer is not waited for.
+    const timer = setTimeout(() => outgoing.destroy(), timeouts.requestMs + timeouts.answerMs);
+    outgoing.once('close', () => clearTimeout(timer));
+    const certified = tls?.clientCa !== undefined && isCertified(incoming.socket);
+    respond(incoming, certified, async (request, call) => app.fetch(request, call))
+      .then((response) => write(response, outgoing))
+      .catch((error: unknown) => {
+        ports.log({ alarm: 'api-bug', error: String(error) });
+        outgoing.destroy();
+      });
   });
-  server.listen(listen.port, listen.host);
+  const connections = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  server.listen(options.port, options.host);
   await once(server, 'listening');
   const address = server.address();
-  const port = address !== null && typeof address === 'object' ? address.port : listen.port;
+  const port = address !== null && typeof address === 'object' ? address.port : options.port;
   const close = () => {
     server.close();
-    server.closeAllConnections();
+    // The server itself knows only those whose handshake is done.
+    for (const socket of connections) socket.destroy();
   };
   return { port, close };
 }
 
-async function route(
-  request: IncomingMessage,
-  response: ServerResponse,
-  ports: ApiPorts,
-): Promise<void> {
-  if (request.method === 'GET' && request.url === STATUS_PATH) {
-    answer(response, 200, ports.status());
-    return;
-  }
-  if (request.method !== 'POST' || request.url !== DELTA_PATH) {
-    answer(response, 404, { code: 'not-found' });
-    return;
-  }
-  const body = await readBody(request);
-  if (body === null) answer(response, 413, { code: 'too-large' });
-  else answer(response, 200, await ports.deliver(body));
+function serverOf(tls: ApiTls | undefined, { headersMs, requestMs }: ApiTimeouts) {
+  const bounds = {
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    keepAliveTimeout: headersMs,
+    connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, headersMs),
+    maxHeaderSize: API_HEADER_BYTES_MAX,
+  };
+  if (tls === undefined) return createServer(bounds);
+  const { cert, key, clientCa } = tls;
+  // Nobody is turned away in the handshake: what carries its own signatures needs no certificate.
+  const clients =
+    clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: false };
+  return createTlsServer({ ...bounds, cert, key, ...clients, handshakeTimeout: headersMs });
 }
 
-/** The body, or null beyond the bound; the rest is not read. */
-async function readBody(request: IncomingMessage): Promise<string | null> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request) {
-    bytes += (chunk as Buffer).length;
-    if (bytes > DELTA_BYTES_MAX) return null;
-    chunks.push(chunk as Buffer);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+async function respond(
+  incoming: IncomingMessage,
+  certified: boolean,
+  fetched: (request: Request, call: Call) => Promise<Response>,
+): Promise<Response> {
+  const { method = '', url: target = '' } = incoming;
+  const [path = ''] = target.split('?');
+  // One spelling of a path is routed; a parser that tidies others up must never see them.
+  const routable = (method === 'GET' || method === 'POST') && normalisePath(path) === path;
+  if (!routable) return responseOf(NOT_FOUND);
+  const request = new Request(`http://agent${path}`, { method });
+  return fetched(request, { incoming, target, certified });
 }
 
-function answer(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-  response.end(canonical(body));
+async function write(response: Response, outgoing: ServerResponse): Promise<void> {
+  const body = Buffer.from(await response.arrayBuffer());
+  outgoing.writeHead(response.status, {
+    ...Object.fromEntries(response.headers),
+    'content-length': body.length,
+  });
+  outgoing.end(body);
 }

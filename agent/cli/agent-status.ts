@@ -2,11 +2,10 @@
 // or of a later version, and nothing here is trusted for more than being shown.
 
 import * as z from 'zod/mini';
-import { parseJson } from '../../shared/canonical.ts';
 import { ingestAnswerSchema, storeAnswerSchema } from '../../shared/control/answer.ts';
 import { counterSchema, firstIssue } from '../../shared/schema.ts';
-import { codeOf } from '../adapters/durable-file.ts';
-import { STATUS_PATH } from '../api/listen.ts';
+import { STATUS_PATH } from '../api/reads.ts';
+import { type AgentAccess, askAgent, reasonOf } from './agent-http.ts';
 import { STATUS_BYTES_MAX, STATUS_TIMEOUT_MS } from './limits.ts';
 
 const targetSchema = z.object({
@@ -46,11 +45,11 @@ export type Heard =
   | { readonly kind: 'unreachable'; readonly url: string; readonly reason: string };
 
 /** Asks every agent at once. Never rejects: an agent that is down is an answer too. */
-export function askAgents(urls: readonly string[]): Promise<readonly Heard[]> {
+export function askAgents(urls: readonly string[], access: AgentAccess): Promise<readonly Heard[]> {
   return Promise.all(
     urls.map(async (url): Promise<Heard> => {
       try {
-        return { kind: 'answered', url, ...(await askAgent(url)) };
+        return { kind: 'answered', url, ...(await askStatus(url, access)) };
       } catch (error) {
         return { kind: 'unreachable', url, reason: reasonOf(error) };
       }
@@ -58,34 +57,17 @@ export function askAgents(urls: readonly string[]): Promise<readonly Heard[]> {
   );
 }
 
-async function askAgent(url: string): Promise<{ status: AgentStatus; raw: unknown }> {
-  const response = await fetch(new URL(STATUS_PATH, url), {
-    redirect: 'error',
-    signal: AbortSignal.timeout(STATUS_TIMEOUT_MS),
-  });
-  const text = await boundedText(response);
-  if (response.status !== 200) throw new Error(`answered ${response.status}`);
-  const raw = parseJson(text)?.value;
+async function askStatus(
+  url: string,
+  access: AgentAccess,
+): Promise<{ status: AgentStatus; raw: unknown }> {
+  const bounds = { timeoutMs: STATUS_TIMEOUT_MS, maxBytes: STATUS_BYTES_MAX };
+  const question = { method: 'GET', target: STATUS_PATH, ...bounds } as const;
+  const { status, value: raw } = await askAgent(url, question, access);
+  if (status !== 200) throw new Error(`answered ${status}`);
   const parsed = statusSchema.safeParse(raw);
   if (!parsed.success) throw new Error(`answered no status: ${firstIssue(parsed.error)}`);
   return { status: parsed.data, raw };
-}
-
-async function boundedText({ body }: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = '';
-  for await (const chunk of body ?? []) {
-    text += decoder.decode(chunk as Uint8Array, { stream: true });
-    if (text.length > STATUS_BYTES_MAX) throw new Error('the answer is too large');
-  }
-  return text + decoder.decode();
-}
-
-/** What fetch says is "fetch failed"; why is in its cause. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { cause } = error;
-  return cause instanceof Error ? codeOf(cause) || cause.message : error.message;
 }
 
 /** One edge or store as the agents last heard of it. */

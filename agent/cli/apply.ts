@@ -1,6 +1,6 @@
 // Applying a plan. Everything is made again from the head that is there now: the base must be that
 // head, the drafts must lead to the manifests that the plan names, and each signed commit goes
-// through the very steps of a receiver before it is written. Then link(2) decides who was first.
+// through the very steps of a receiver before it is written. Then the source decides who was first.
 //
 // What a crash leaves behind: the commits written so far, each whole and each a legal state. The
 // plan then has another base (exit 4), and a new plan holds what is missing.
@@ -18,10 +18,14 @@ import type { Trust } from '../../shared/control/trust.ts';
 import type { Signer } from '../../shared/crypto.ts';
 import type { Digest } from '../../shared/digest.ts';
 import { nodeCrypto } from '../adapters/crypto.ts';
-import { CliError, cliError, taken } from './exit.ts';
+import type { Appended, Control } from './control.ts';
+import { CliError, cliError, exitOf, taken } from './exit.ts';
+import { betweenLines, landedAfter, landedSince } from './landed-between.ts';
 import { draftAll, type Plan, type PlannedCommit, safetyFault } from './plan.ts';
 import { type ProjectPaths, readPin } from './project.ts';
 import { readState, type State } from './state.ts';
+
+const TOO_LATE = 'somebody else was first: make a new plan';
 
 export interface Signing {
   readonly signer: Signer;
@@ -48,17 +52,18 @@ export async function applyPlan(
   project: ProjectPaths,
   plan: Plan,
   signing: Signing,
+  control?: Control,
 ): Promise<readonly Landed[]> {
   const trust = await readPin(project);
   const author = authorOf(trust, signing);
-  const state = await readState(project, trust);
+  const state = await readState(project, trust, null, control);
   const commits = checkPlan(state, plan);
   const landed: Landed[] = [];
   let { holder } = state;
   for (const commit of commits) {
     const next = await admit(state, holder, { ...signing, author }, commit);
     // A crash before this line: nothing of this commit is there. After it: all of it.
-    await write(state, next, landed);
+    await write(state, holder, next, landed);
     state.pieces.store(next);
     holder = next.holder;
     const { version, digest: envelope, manifestDigest: manifest } = next.link;
@@ -96,9 +101,10 @@ function checkPlan({ holder, pieces, trust }: State, plan: Plan): readonly Plann
   const same = base.generation === manifest.generation && base.version === manifest.version;
   if (!same || base.envelope !== envelope) {
     const detail = `the plan is for version ${base.version}, the head is ${manifest.version}`;
+    const between = landedSince(holder, base.version);
     throw cliError(refuse('stale', same ? 'the head is another commit' : detail), {
-      details: { base: base.version, head: manifest.version, landed: [] },
-      lines: ['somebody else was first: make a new plan'],
+      details: { base: base.version, head: manifest.version, landed: [], between },
+      lines: [...betweenLines(between), TOO_LATE],
     });
   }
   const groups = plan.commits.map(({ operations }) => operations);
@@ -154,18 +160,48 @@ async function admit(
 }
 
 async function write(
-  { directory }: State,
+  { control, pieces }: State,
+  holder: Holder,
   { link }: Awaited<ReturnType<typeof admit>>,
   landed: readonly Landed[],
 ): Promise<void> {
   const { version, jws } = link;
-  const details = { version, landed };
   const done = landed.map((each) => `landed: version ${each.version} ${each.envelope}`);
-  const outcome = await directory.append(version, jws).catch((cause: unknown) => {
-    const message = `version ${version} may be written or not: ${String(cause)}`;
-    throw new CliError('failure', message, { details, lines: [...done, 'see history'], cause });
+  const details = { version, landed };
+  const outcome = await control.append(version, jws);
+  switch (outcome.kind) {
+    case 'created':
+      return;
+    case 'exists': {
+      const between = await landedAfter(holder, pieces, outcome.commits);
+      const lines = [...done, ...betweenLines(between), TOO_LATE];
+      const more = { details: { ...details, between }, lines };
+      throw new CliError('exists', `version ${version} is there already`, more);
+    }
+    case 'refused': {
+      const { code, detail } = outcome;
+      const known = Object.hasOwn(exitOf, code) ? (code as keyof typeof exitOf) : 'failure';
+      const message = `${control.where} refuses version ${version}: ${code}: ${detail}`;
+      throw new CliError(known, message, { details, lines: done });
+    }
+    case 'unavailable':
+      throw unavailable(version, outcome, { details, lines: done });
+  }
+}
+
+function unavailable(
+  version: bigint,
+  { code, reasons, ambiguous }: Extract<Appended, { kind: 'unavailable' }>,
+  { details, lines }: { readonly details: object; readonly lines: readonly string[] },
+): CliError {
+  const message = ambiguous
+    ? `version ${version} may be written or not: ${reasons.join('; ')}`
+    : `version ${version} was not written: ${reasons.join('; ')}`;
+  const next = ambiguous
+    ? `see history: when version ${version} is there, it landed; else make a new plan`
+    : 'apply the plan again when this is cured';
+  return new CliError(code, message, {
+    details: { ...details, ambiguous },
+    lines: [...lines, next],
   });
-  if (outcome === 'created') return;
-  const lines = [...done, 'somebody else was first: make a new plan'];
-  throw new CliError('exists', `version ${version} is there already`, { details, lines });
 }

@@ -97,6 +97,7 @@ export const exitOf: Readonly<Record<ControlCode | CliCode, Exit>> = {
   digest: verification,
   'not-attested': verification,
   sender: verification,
+  request: verification,
   'version-unsupported': failure,
   'store-timeout': unreachable,
   'store-failed': unreachable,

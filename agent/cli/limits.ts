@@ -35,3 +35,18 @@ export const ENVELOPE_ROOM_BYTES = 8 * 1024;
 
 /** Cloudflare takes 5 KB for one variable or secret of a Worker. */
 export const WORKER_SECRET_BYTES_MAX = 5 * 1024;
+
+/** A page of commits is 4 MiB at most; whoever is slower than this is asked no more. */
+export const AGENT_TIMEOUT_MS = 10_000;
+
+/** An answer of an agent: a page of commits, and what stands around it. */
+export const AGENT_ANSWER_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Agents of one project that are asked at once: two or more a site. */
+export const AGENTS_ASKED_MAX = 64;
+
+/** Tenants of a plan that are listed one by one; `--full` lists all. */
+export const PLAN_TENANTS_SHOWN_MAX = 50;
+
+/** Keys of a commit that somebody else landed, in the message about it. */
+export const KEYS_SHOWN_MAX = 10;

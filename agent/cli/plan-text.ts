@@ -1,9 +1,11 @@
 // A plan for people: what changes, field by field, then whom it touches, then what would be signed.
 
 import { canonical } from '../../shared/canonical.ts';
+import { parseKey } from '../../shared/control/record.ts';
 import type { BlastRadius, Shift } from './blast-radius.ts';
 import type { Change } from './difference.ts';
-import type { Plan, Summary } from './plan.ts';
+import { PLAN_TENANTS_SHOWN_MAX } from './limits.ts';
+import type { Plan, Summary, TenantCounts } from './plan.ts';
 import { type Colour, count, paint, printable, someOf } from './words.ts';
 
 const SIGNS = {
@@ -13,11 +15,51 @@ const SIGNS = {
   keep: ['=', 'dim'],
 } as const satisfies Record<Change['kind'], readonly [string, Colour]>;
 
-export function summaryText({ changes, blastRadius }: Summary): string {
-  const lines = changes.map(changeText);
+/** Beyond 50 tenants they are counted, and the first ones listed; `full` lists all. */
+export function summaryText({ changes, tenants, blastRadius }: Summary, full = false): string {
+  const listed = full ? changes : shownChanges(changes);
+  const lines = listed.map(changeText);
+  const hidden = tenants.total - PLAN_TENANTS_SHOWN_MAX;
+  if (!full && hidden > 0) lines.push(...countLines(tenants, hidden));
   if (!changes.some(({ kind }) => kind !== 'keep'))
     return [...lines, 'Nothing to change.'].join('\n');
   return [...lines, '', ...radiusLines(blastRadius)].join('\n');
+}
+
+function shownChanges(changes: readonly Change[]): readonly Change[] {
+  const shown = new Set<string>();
+  return changes.filter(({ key }) => {
+    const parsed = parseKey(key);
+    if (parsed === null || parsed.kind === 'global') return true;
+    if (shown.size < PLAN_TENANTS_SHOWN_MAX) shown.add(parsed.id);
+    return shown.has(parsed.id);
+  });
+}
+
+const BECOMES = {
+  create: 'created',
+  update: 'changed',
+  delete: 'retired',
+  keep: 'not in the configuration and kept',
+} as const satisfies Record<Change['kind'], string>;
+
+function countLines({ total, kinds, scopes, homes }: TenantCounts, hidden: number): string[] {
+  const by = (counts: Readonly<Record<string, number>>) =>
+    someOf(
+      Object.entries(counts)
+        .sort(([, a], [, b]) => b - a)
+        .map(([name, many]) => `${name} ${many}`),
+    );
+  const became = Object.entries(BECOMES).flatMap(([kind, word]) => {
+    const many = kinds[kind as Change['kind']];
+    return many === 0 ? [] : [`${many} ${word}`];
+  });
+  return [
+    `and ${hidden} more tenants (--full lists all)`,
+    `${paint('bold', 'Tenants')}: ${total}: ${became.join(', ')}`,
+    `  by scope: ${by(scopes)}`,
+    `  by home: ${by(homes)}`,
+  ];
 }
 
 export function planText({ base, commits }: Plan): string {
@@ -42,7 +84,7 @@ function fieldsOf(before: unknown, after: unknown): readonly (readonly [string, 
   });
 }
 
-function changeText(change: Change): string {
+export function changeText(change: Change): string {
   const [sign, colour] = SIGNS[change.kind];
   const head = paint(colour, `${sign} ${change.key}`);
   switch (change.kind) {

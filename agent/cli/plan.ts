@@ -16,7 +16,7 @@ import { counterSchema, digestSchema, idSchema } from '../../shared/schema.ts';
 import { nodeCrypto } from '../adapters/crypto.ts';
 import { type BlastRadius, blastRadius } from './blast-radius.ts';
 import type { Config } from './config-schema.ts';
-import { type Change, differenceOf } from './difference.ts';
+import { type Change, differenceOf, type TenantDifference } from './difference.ts';
 import { intoCommits } from './into-commits.ts';
 import type { State } from './state.ts';
 import { wantedBy } from './wanted.ts';
@@ -50,8 +50,17 @@ export interface Plan extends Readonly<Pick<SavedPlan, 'kind' | 'cluster' | 'bas
   readonly commits: readonly PlannedCommit[];
 }
 
+/** How many tenants change, by what becomes of them, by scope and by home. */
+export interface TenantCounts {
+  readonly total: number;
+  readonly kinds: Readonly<Record<Change['kind'], number>>;
+  readonly scopes: Readonly<Record<string, number>>;
+  readonly homes: Readonly<Record<string, number>>;
+}
+
 export interface Summary {
   readonly changes: readonly Change[];
+  readonly tenants: TenantCounts;
   readonly blastRadius: BlastRadius;
 }
 
@@ -77,6 +86,7 @@ export function makePlan(state: State, config: Config, prune: boolean): Planned 
   const after = prune ? wanted.global : withKept(head.global, wanted.global);
   const summary = {
     changes: [...difference.global, ...difference.tenants.flatMap(({ changes }) => changes)],
+    tenants: countTenants(difference.tenants),
     blastRadius: blastRadius(head, pieces.nodes, after, difference),
   };
   const drafted = draftAll(head, intoCommits(difference), trust, pieces.nodes);
@@ -87,6 +97,21 @@ export function makePlan(state: State, config: Config, prune: boolean): Planned 
   if (refusal !== null) return { kind: 'refused', refusal, summary };
   const base = { generation, version, envelope: head.envelope };
   return { kind: 'planned', plan: { kind: 'plan', cluster, base, commits }, summary };
+}
+
+function countTenants(tenants: readonly TenantDifference[]): TenantCounts {
+  const kinds = { create: 0, update: 0, delete: 0, keep: 0 };
+  const scopes: Record<string, number> = {};
+  const homes: Record<string, number> = {};
+  for (const { before, after, changes } of tenants) {
+    const scope = after?.tenant.scope ?? before?.tenant?.scope ?? '-';
+    const home = after?.home ?? before?.placement.home ?? '-';
+    // The tenant's own record comes first; a new placement only goes with it.
+    kinds[changes[0]?.kind ?? 'keep']++;
+    scopes[scope] = (scopes[scope] ?? 0) + 1;
+    homes[home] = (homes[home] ?? 0) + 1;
+  }
+  return { total: tenants.length, kinds, scopes, homes };
 }
 
 function withKept(before: Global, after: Global): Global {

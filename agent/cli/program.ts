@@ -61,13 +61,14 @@ function addProject(program: Command, run: Run): void {
 }
 
 function addChanges(program: Command, run: Run): void {
-  withConfig(withJson(program.command('plan')))
+  withAgents(withConfig(withJson(program.command('plan'))))
     .description('show what the configuration would change, and who is affected')
     .option('--out <file>', 'save the plan')
     .option('--prune', 'delete what the configuration does not name')
     .option('--detailed-exitcode', 'exit 3 when there are differences')
+    .option('--full', 'list every change, however many')
     .action((flags) => run(async () => (await import('./commands/plan.ts')).plan(flags)));
-  withConfig(withJson(program.command('apply')))
+  withAgents(withConfig(withJson(program.command('apply'))), null)
     .description('sign and append a saved plan, or what the configuration changes')
     .argument('[plan]', 'a saved plan (- reads standard input)')
     .requiredOption('--key <file>', 'the operator’s private key (- reads standard input)')
@@ -79,11 +80,25 @@ function addChanges(program: Command, run: Run): void {
 }
 
 function addAnswers(program: Command, run: Run): void {
-  withProject(withJson(program.command('history')))
+  withAgents(withProject(withJson(program.command('history'))))
     .description('list the commits, verified')
     .option('--limit <number>', 'the newest only', positive)
     .action((flags) => run(async () => (await import('./commands/history.ts')).history(flags)));
-  withProject(withJson(program.command('explain')))
+  withAgents(withProject(withJson(program.command('show'))))
+    .description('show a record (KEY), a tenant (tenant ID) or a commit (version N), verified')
+    .argument('<what>', 'a key like global/scopes/eu, or the word tenant or version')
+    .argument('[name]', 'id of the tenant, number of the version')
+    .action((what, name, flags) => {
+      return run(async () => (await import('./commands/show.ts')).show(what, name, flags));
+    });
+  withAgents(withProject(withJson(program.command('diff'))))
+    .description('show what changed from one version to another, or to the head')
+    .argument('<v1>', 'a version')
+    .argument('[v2]', 'a later version')
+    .action((from, to, flags) => {
+      return run(async () => (await import('./commands/diff.ts')).diff(from, to, flags));
+    });
+  withAgents(withProject(withJson(program.command('explain'))))
     .description('say which region serves a request, and why each other does not')
     .option('--tenant <id>')
     .addOption(new Option('--op <class>').choices(['read', 'write', 'session']))
@@ -95,12 +110,9 @@ function addAnswers(program: Command, run: Run): void {
     .option('--down <region...>', 'suppose these regions are down')
     .option('--record <file>', 'decide a logged decision again (- reads standard input)')
     .action((flags) => run(async () => (await import('./commands/explain.ts')).explain(flags)));
-  withJson(program.command('status'))
+  withAgents(withProject(withJson(program.command('status'))))
     .description('ask agents how they, the edges and the stores are')
-    .requiredOption('--agent <url...>', 'where agents answer, like http://127.0.0.1:7101')
-    .action(({ agent }) => {
-      return run(async () => (await import('./commands/status.ts')).status(agent));
-    });
+    .action((flags) => run(async () => (await import('./commands/status.ts')).status(flags)));
 }
 
 function addKeys(program: Command, run: Run): void {
@@ -120,6 +132,20 @@ function withJson(command: Command): Command {
 
 function withProject(command: Command): Command {
   return command.option('--project <dir>', 'the folder that init made', '.');
+}
+
+const SIGNING_KEY = 'an operator’s private key that signs the questions (default: of the project)';
+
+/** `key` is null where the command asks for a key of its own. */
+function withAgents(command: Command, key: string | null = SIGNING_KEY): Command {
+  command
+    .option('--agent <url>', 'go through this agent; may be repeated', gathered)
+    .option('--ca <file>', 'authority of the agents’ certificates, PEM');
+  return key === null ? command : command.option('--key <file>', key);
+}
+
+function gathered(url: string, before: readonly string[] = []): readonly string[] {
+  return [...before, url];
 }
 
 function withConfig(command: Command): Command {

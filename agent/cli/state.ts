@@ -1,22 +1,25 @@
-// Control state as this command believes it: every commit of the directory verified and folded
-// under the pinned trust document, by the code that agents and stores run. What is refused stops
-// the command (exit 7), because a plan or an explanation on half a history would be about another
-// one.
+// Control state as this command believes it: every commit that is shown, by a directory or by
+// agents, verified and folded under the pinned trust document by the code that agents and stores
+// run. What is refused stops the command (exit 7), because a plan or an explanation on half a
+// history would be about another one.
 
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Link } from '../../shared/control/chain.ts';
-import type { Envelope } from '../../shared/control/envelope.ts';
-import { emptyHolder, type Holder } from '../../shared/control/holder.ts';
-import type { Verified } from '../../shared/control/jws.ts';
+import { type Envelope, envelopeKind } from '../../shared/control/envelope.ts';
+import {
+  emptyHolder,
+  type Holder,
+  screenCommit,
+  verifyCommit,
+} from '../../shared/control/holder.ts';
+import { decodeJws, type Verified } from '../../shared/control/jws.ts';
 import { admitBatch, verifyBatch } from '../../shared/control/receive.ts';
 import { type Refusal, refuse } from '../../shared/control/refusal.ts';
 import { newerTrust, type Trust } from '../../shared/control/trust.ts';
 import { nodeCrypto } from '../adapters/crypto.ts';
-import { ControlDirectory } from '../adapters/directory.ts';
-import { codeOf } from '../adapters/durable-file.ts';
 import { Pieces } from '../control/pieces.ts';
 import { SourceError } from '../ports.ts';
+import type { Control, Offer } from './control.ts';
+import { DirectoryControl } from './directory-control.ts';
 import { CliError, cliError, EXIT } from './exit.ts';
 import type { ProjectPaths } from './project.ts';
 
@@ -28,27 +31,29 @@ export type Commit = Omit<Envelope, 'kind' | 'operations' | 'approvals'> & {
 
 export interface State {
   readonly trust: Trust;
-  readonly directory: ControlDirectory;
+  readonly control: Control;
   readonly holder: Holder;
   readonly pieces: Pieces;
   /** Oldest first. */
   readonly commits: readonly Commit[];
+  /** For people: who was left out of it, and why. */
+  readonly notes: readonly string[];
 }
 
 /**
- * Folds the directory up to its head, or up to version `until`. Rejects with CliError: with the
- * code of the first refused commit (7), or `source-unreadable` (6).
+ * Folds what `control` shows up to its head, or up to version `until`. Rejects with CliError: with
+ * the code of the first refused commit (7), `source-unreadable` or `unreachable` (6).
  */
 export async function readState(
-  { control }: ProjectPaths,
+  project: ProjectPaths,
   trust: Trust,
   until: bigint | null = null,
+  control: Control = new DirectoryControl(project.control),
 ): Promise<State> {
-  const directory = new ControlDirectory(control);
   try {
-    await checkTrust(directory, control, trust);
-    const state = await fold(directory, trust, until);
-    if (until === null) await checkEnd(control, state);
+    await checkTrust(control, trust);
+    const state = await fold(control, trust, until);
+    if (until === null) await checkEnd(state);
     return state;
   } catch (error) {
     if (!(error instanceof SourceError)) throw error;
@@ -56,32 +61,84 @@ export async function readState(
   }
 }
 
-async function fold(
-  directory: ControlDirectory,
-  trust: Trust,
-  until: bigint | null,
-): Promise<State> {
-  const { holder: empty, writes } = emptyHolder(trust, nodeCrypto);
-  const pieces = new Pieces(writes, empty.state.manifest.global);
-  const commits: Commit[] = [];
-  let holder = empty;
+/** What is folded so far. */
+interface Folding {
+  readonly trust: Trust;
+  readonly pieces: Pieces;
+  readonly commits: Commit[];
+  readonly notes: Set<string>;
+  holder: Holder;
+}
+
+async function fold(control: Control, trust: Trust, until: bigint | null): Promise<State> {
+  const { holder, writes } = emptyHolder(trust, nodeCrypto);
+  const pieces = new Pieces(writes, holder.state.manifest.global);
+  const folding: Folding = { trust, pieces, commits: [], notes: new Set(), holder };
   for (;;) {
-    const { version } = holder.state.manifest;
-    const read = await directory.read(version + 1n);
-    const most = until === null ? read.commits.length : Number(until - version);
-    const found = read.commits.slice(0, Math.max(0, most));
-    if (found.length === 0) return { trust, directory, holder, pieces, commits };
-    const input = { commits: found, attestations: [] };
-    const batch = await verifyBatch(holder, input, nodeCrypto);
-    const admitted = admitBatch(holder, batch, pieces, 0, nodeCrypto);
-    holder = admitted.holder;
-    const taken = Number(holder.state.manifest.version - version);
-    commits.push(...batch.commits.slice(0, taken).map(commitOf));
-    const [refused] = admitted.refused;
-    if (refused !== undefined) throw refusedCommit(refused, holder);
+    const { version } = folding.holder.state.manifest;
+    const most = until === null ? null : Number(until - version);
+    const offers = most === 0 ? [] : await control.read(version + 1n);
+    await takeOffers(folding, offers, most);
+    const head = folding.holder.state.manifest.version;
+    if (head === version) break;
     // Nobody asks this process about an older version: superseded pieces may go.
-    pieces.prune(holder.state.manifest.version);
+    pieces.prune(head);
   }
+  const notes = [...folding.notes, ...control.notes()];
+  return { trust, control, pieces, commits: folding.commits, holder: folding.holder, notes };
+}
+
+/**
+ * One offer after the other, each on what the ones before led to. A refused commit stops the
+ * command unless somebody else's offer holds: one lying agent must not stand in the way (I16). Two
+ * histories that an operator signed stop it always.
+ */
+async function takeOffers(
+  folding: Folding,
+  offers: readonly Offer[],
+  most: number | null,
+): Promise<void> {
+  const faults: { readonly offer: Offer; readonly refusal: Refusal; readonly at: Holder }[] = [];
+  for (const offer of offers) {
+    const found = offer.commits.slice(0, most ?? offer.commits.length);
+    const refusal = await takeOffer(folding, found);
+    if (refusal === null) continue;
+    if (refusal.code === 'equivocation' && (await isSignedFork(folding, found))) {
+      throw refusedCommit(refusal, folding.holder, [`${offer.from} shows another history`]);
+    }
+    faults.push({ offer, refusal, at: folding.holder });
+  }
+  const [first] = faults;
+  if (first !== undefined && faults.length === offers.length) {
+    throw refusedCommit(first.refusal, first.at);
+  }
+  for (const { offer, refusal } of faults) {
+    folding.notes.add(`${offer.from} was left out: ${refusal.code}: ${refusal.detail}`);
+  }
+}
+
+async function takeOffer(folding: Folding, found: readonly unknown[]): Promise<Refusal | null> {
+  const { holder, pieces, commits } = folding;
+  const { version } = holder.state.manifest;
+  const input = { commits: found, attestations: [] };
+  const batch = await verifyBatch(holder, input, nodeCrypto);
+  const admitted = admitBatch(holder, batch, pieces, 0, nodeCrypto);
+  folding.holder = admitted.holder;
+  const taken = Number(admitted.holder.state.manifest.version - version);
+  commits.push(...batch.commits.slice(0, taken).map(commitOf));
+  return admitted.refused[0] ?? null;
+}
+
+/** Did somebody who may commit sign another commit in a place that is taken? */
+async function isSignedFork({ holder }: Folding, found: readonly unknown[]): Promise<boolean> {
+  for (const jws of found) {
+    const screened = screenCommit(holder, jws, 0, nodeCrypto);
+    if (screened.kind !== 'refused' || screened.code !== 'equivocation') continue;
+    const decoded = decodeJws(jws, envelopeKind, nodeCrypto);
+    if (!('claimed' in decoded)) continue;
+    return !('code' in (await verifyCommit(decoded, holder.trust, nodeCrypto)));
+  }
+  return false;
 }
 
 function commitOf({ value, digest }: Verified<Envelope>): Commit {
@@ -89,13 +146,17 @@ function commitOf({ value, digest }: Verified<Envelope>): Commit {
   return { ...rest, digest, operations: operations.length };
 }
 
-function refusedCommit(refusal: Refusal, { state }: Holder): CliError {
+function refusedCommit(
+  refusal: Refusal,
+  { state }: Holder,
+  more: readonly string[] = [],
+): CliError {
   const version = state.manifest.version + 1n;
   const { code, detail } = refusal;
   return new CliError(code, `commit ${version} is refused: ${detail}`, {
     exit: EXIT.verification,
     details: { version, verified: state.manifest.version },
-    lines: [...explanation(code), 'nothing was done; agents refuse this commit too'],
+    lines: [...more, ...explanation(code), 'nothing was done; agents refuse this commit too'],
   });
 }
 
@@ -117,15 +178,16 @@ function explanation(code: Refusal['code']): readonly string[] {
  * The directory must carry the pinned trust document. Attack, or a volume that is not mounted: an
  * empty folder would look like a cluster before its first commit.
  */
-async function checkTrust(directory: ControlDirectory, path: string, trust: Trust): Promise<void> {
+async function checkTrust(control: Control, trust: Trust): Promise<void> {
   const { version } = trust.document;
-  const stored = await directory.trust(version);
+  const stored = await control.trust(version);
   if (stored === null) {
-    const message = `${path} has no trust/${version}.json`;
+    const message = `${control.where} has no trust/${version}.json`;
     const lines = ['it is no control directory, or its volume is not mounted'];
-    throw new CliError('source-unreadable', message, { lines });
+    const more = control.kind === 'directory' ? { lines } : {};
+    throw new CliError('source-unreadable', message, more);
   }
-  const newer = await directory.trust(version + 1n);
+  const newer = await control.trust(version + 1n);
   const fault = newerTrust(stored, trust, nodeCrypto) ?? (newer === null ? null : rotated(version));
   if (fault !== null) throw cliError(fault, { exit: EXIT.verification });
 }
@@ -135,25 +197,11 @@ function rotated(version: bigint): Refusal {
 }
 
 /** Attack: one commit taken away, so that the head looks older. What lies beyond the hole tells. */
-async function checkEnd(control: string, { directory, holder }: State): Promise<void> {
+async function checkEnd({ control, holder }: State): Promise<void> {
   const head = holder.state.manifest.version;
-  let names: readonly string[];
-  try {
-    names = await readdir(join(control, 'commits'));
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw new SourceError(`${control}: ${codeOf(error)}`, { cause: error });
-  }
-  const versions = names.flatMap((name) => {
-    const digits = /^(\d{16})\.json$/.exec(name)?.[1];
-    return digits === undefined ? [] : [BigInt(digits)];
-  });
-  const beyond = versions.filter((version) => version > head);
-  const [first] = beyond.sort((a, b) => (a < b ? -1 : 1));
-  if (first === undefined) return;
-  // Not a hole: the next commit has landed since the head was read.
-  if ((await directory.read(head + 1n)).commits.length > 0) return;
-  const detail = `commit ${head + 1n} is missing, commit ${first} is there`;
+  const beyond = await control.beyondHole(head);
+  if (beyond === null) return;
+  const detail = `commit ${head + 1n} is missing, commit ${beyond} is there`;
   throw cliError(refuse('gap', detail), {
     exit: EXIT.verification,
     details: { version: head + 1n, verified: head },

@@ -102,6 +102,19 @@ export function contradiction(
   return null;
 }
 
+/** Sites that stand behind a place of the chain: they name it, or a later link. Sorted. */
+export function sitesBehind(
+  place: Pick<Link, 'generation' | 'version'>,
+  { chain, book, trust, nowMs }: Evidence,
+): readonly string[] {
+  const sites: string[] = [];
+  for (const [site, attestations] of validBySite(book, trust, nowMs)) {
+    const reached = highest(attestations, chain);
+    if (reached !== null && compareVersions(reached, place) >= 0) sites.push(site);
+  }
+  return sites.sort();
+}
+
 /** Do a threshold of sites name this very commit? */
 export function namedByThreshold(
   commit: { readonly generation: bigint; readonly version: bigint; readonly digest: Digest },

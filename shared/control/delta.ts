@@ -30,7 +30,7 @@ export interface Delta {
 const versionSchema = z.looseObject({ v: z.int() });
 
 // Loose: a sender of the next version may add members; they are signed for, and ignored here.
-const deltaSchema = z.looseObject({
+export const deltaSchema = z.looseObject({
   v: z.int(),
   trust: z.array(z.unknown()).check(z.maxLength(8)),
   commits: z.array(z.unknown()).check(z.maxLength(COMMITS_PER_DELTA_MAX)),

@@ -24,7 +24,8 @@ export type DocumentType =
   | 'portolan-commit+json'
   | 'portolan-attestation+json'
   | 'portolan-delta+json'
-  | 'portolan-join+json';
+  | 'portolan-join+json'
+  | 'portolan-request+json';
 
 export interface Jws {
   readonly payload: string;
@@ -72,7 +73,8 @@ const signatureSchema = z.strictObject({
   signature: z.string().check(z.maxLength(JWS_HEADER_CHARS_MAX)),
 });
 
-const jwsSchema = z.strictObject({
+/** The outer form of every signed document. */
+export const jwsSchema = z.strictObject({
   payload: z.string(),
   signatures: z.array(signatureSchema).check(z.minLength(1), z.maxLength(SIGNATURES_MAX)),
 });

@@ -50,6 +50,7 @@ export type ControlCode =
   | 'not-attested'
   // a sender, a store
   | 'sender'
+  | 'request'
   | 'version-unsupported'
   | 'store-timeout'
   | 'store-failed'

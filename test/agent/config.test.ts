@@ -66,6 +66,19 @@ test('a region has a gateway, whose paths are relative to the file too', async (
   expect(config.assume).toBe('degraded');
 });
 
+test('an API with TLS listens anywhere, and its paths are relative to the file too', async () => {
+  const tls = { cert: 'api.pem', key: 'keys/api.key', clientCa: '/etc/portolan/clients.pem' };
+  const open = { host: '0.0.0.0', port: 7101, tls };
+  const config = await reading(stringify({ ...whole, api: open }));
+  expect(config.api).toEqual({
+    ...open,
+    tls: { ...tls, cert: join(folder, 'api.pem'), key: join(folder, 'keys/api.key') },
+  });
+  const { clientCa: _, ...server } = tls;
+  const without = await reading(stringify({ ...whole, api: { ...open, tls: server } }));
+  expect(without.api.tls).not.toHaveProperty('clientCa');
+});
+
 test('a file that is not there is a refusal that names it', async () => {
   const path = join(folder, 'elsewhere.yaml');
   await expect(readAgentConfig(path)).rejects.toThrow(ConfigError);
@@ -114,6 +127,11 @@ describe('a value that is none is refused where it stands', () => {
     ['a URL with a space', { peers: ['http://a/', 'http://a b/'] }, /^peers\.1: an http\(s\) URL/],
     ['no API', { api: undefined }, /^api: /],
     ['an API open to all', { api: { ...api, host: '0.0.0.0' } }, /^api\.host: /],
+    ['an API on a network', { api: { ...api, host: '10.0.0.1' } }, /^api\.host: without tls/],
+    ['an API by name', { api: { ...api, host: 'agent.eu1' } }, /^api\.host: without tls/],
+    ['an API on no address', { api: { ...api, host: 'a b', tls: gateway.tls } }, /^api\.host: an/],
+    ['TLS without a key', { api: { ...api, tls: { cert: 'a' } } }, /^api\.tls\.key: /],
+    ['an empty authority', { api: { ...api, tls: { ...gateway.tls, clientCa: '' } } }, /clientCa/],
     ['a port below 0', { api: { ...api, port: -1 } }, /^api\.port: /],
     ['a port above 65,535', { api: { ...api, port: 65_536 } }, /^api\.port: /],
     ['a port in between', { api: { ...api, port: 1.5 } }, /^api\.port: /],

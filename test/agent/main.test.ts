@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AgentFolder, type AgentProcess, jwkOf } from '../fakes/agent-process.ts';
 import { LOOPBACK, makeAuthority } from '../world/certificates.ts';
 import { until } from '../world/wait.ts';
+import { ask } from './api-rig.ts';
 
 const SOON = { deadlineMs: 10_000 };
 /** What a process may take to end: the timeout of a push, and some. */
@@ -144,6 +145,30 @@ describe('a process that runs', () => {
         hangs.close();
         client.destroy();
       }
+    },
+    TEST_MS,
+  );
+
+  test(
+    'answers over TLS to who shows a certificate or signs, and to nobody else',
+    async () => {
+      const authority = await makeAuthority();
+      const { cert, key } = await authority.issue(LOOPBACK);
+      await writeFile(folder.at('api.pem'), cert);
+      await writeFile(folder.at('api.key'), key);
+      await writeFile(folder.at('clients.pem'), authority.caPem);
+      const tls = { cert: 'api.pem', key: 'api.key', clientCa: 'clients.pem' };
+      await folder.configure({ api: { host: '127.0.0.1', port: 0, tls } });
+      const agent = start();
+      const { api: port } = await agent.ready;
+      const path = '/v1/status';
+      const ca = authority.caPem;
+      const own = await authority.issueClient('operator');
+      const certified = await ask({ port, path, tls: { ca, ...own } });
+      expect(certified).toMatchObject({ status: 200, value: { agent: 'eu1-1' } });
+      expect((await ask({ port, path, tls: { ca }, by: 'alice' })).status).toBe(200);
+      expect((await ask({ port, path, tls: { ca } })).status).toBe(401);
+      expect((await ask({ port, path, by: 'alice' })).status).toBe(0);
     },
     TEST_MS,
   );

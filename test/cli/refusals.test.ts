@@ -5,8 +5,10 @@ import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { apply } from '../../agent/cli/commands/apply.ts';
+import { diff } from '../../agent/cli/commands/diff.ts';
 import { explain } from '../../agent/cli/commands/explain.ts';
 import { init } from '../../agent/cli/commands/init.ts';
+import { show } from '../../agent/cli/commands/show.ts';
 import { status } from '../../agent/cli/commands/status.ts';
 import { validate } from '../../agent/cli/commands/validate.ts';
 import { world } from '../../agent/cli/commands/world.ts';
@@ -159,7 +161,11 @@ describe('usage', () => {
       failureOf(explain({ project: '.', tenant: 'acme', op: 'read', record: '-' })),
       failureOf(init('/nowhere/at/all', { agents: 1 })),
       failureOf(init('/nowhere/at/all', { agents: 1, cluster: 'A b' })),
-      failureOf(status(['eu1'])),
+      failureOf(status({ project: '.', agent: ['eu1'] })),
+      failureOf(status({ project: '.' })),
+      failureOf(show('scopes', undefined, { project: '.' })),
+      failureOf(show('tennant', 'acme', { project: '.' })),
+      failureOf(diff('one', undefined, { project: '.' })),
       failureOf(apply('-', { project: '.', key: '-', reason: 'x' })),
       failureOf(apply('plan.json', { project: '.', key: 'k', reason: 'x', prune: true })),
     ]);

@@ -3,65 +3,35 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { nodeCrypto } from '../../agent/adapters/crypto.ts';
-import { ControlDirectory } from '../../agent/adapters/directory.ts';
-import { listenApi } from '../../agent/api/listen.ts';
 import { status } from '../../agent/cli/commands/status.ts';
 import type { Project } from '../../agent/cli/init.ts';
 import { STATUS_BYTES_MAX } from '../../agent/cli/limits.ts';
-import { readSigner } from '../../agent/cli/project.ts';
-import { Agent } from '../../agent/loop.ts';
-import type { Kept } from '../../agent/ports.ts';
-import { statusOf } from '../../agent/status.ts';
 import { canonical } from '../../shared/canonical.ts';
-import { openJoin } from '../../shared/control/join.ts';
 import { until } from '../world/wait.ts';
-import { commit, failureOf, newProject, objectOf, portolan, slower } from './project-kit.ts';
+import { agentUp as anyAgentUp } from './agent-kit.ts';
+import {
+  commit,
+  failureOf,
+  newProject,
+  objectOf,
+  portolan,
+  slower,
+  within,
+} from './project-kit.ts';
 
 const EDGE = 'http://edge.example/.portolan/ingest';
 
-/** An agent of the project after one turn, answering on a port of its own. */
+/** An agent of the project after one turn, whose one edge answers so, or does not. */
 async function agentUp(project: Project, site: string, answer: string | null): Promise<string> {
-  const own = project.agents.find((agent) => agent.site === site);
-  if (own === undefined) throw new Error(`no agent of ${site}`);
-  const identity = {
-    site,
-    agent: own.agent,
-    assume: 'up' as const,
-    targets: [{ url: EDGE, kind: 'edge' as const }],
+  const push = async () => {
+    if (answer === null) throw new Error('ECONNREFUSED');
+    return answer;
   };
-  const source = new ControlDirectory(project.paths.control);
-  const join = await openJoin(await source.join(own.agent), own, project.trust, nodeCrypto);
-  if ('code' in join) throw new Error(join.code);
-  let kept: Kept | null = null;
-  const agent = await Agent.start(identity, project.trust, join, {
-    nowMs: () => Date.now(),
-    crypto: nodeCrypto,
-    signer: await readSigner(own.key),
-    source,
-    keep: {
-      load: async () => kept,
-      save: async (next) => {
-        kept = next;
-      },
-    },
-    push: async () => {
-      if (answer === null) throw new Error('ECONNREFUSED');
-      return answer;
-    },
-    log: () => {},
-  });
-  await agent.turn();
-  const tell = () => statusOf(agent, identity, null, Date.now());
-  await until('the push is answered', () => !JSON.stringify(tell()).includes('untried'), {
+  const { url, told } = await anyAgentUp(project, site, { push, edges: [EDGE], alive: false });
+  await until('the push is answered', () => !JSON.stringify(told()).includes('untried'), {
     deadlineMs: 5_000,
   });
-  const api = await listenApi(
-    { host: '127.0.0.1', port: 0 },
-    { deliver: (delta) => agent.deliver(delta), status: tell, log: () => {} },
-  );
-  onTestFinished(() => api.close());
-  return `http://127.0.0.1:${api.port}`;
+  return url;
 }
 
 const ANSWER = canonical({
@@ -78,7 +48,8 @@ describe('agents', () => {
     await commit(project);
     await commit(project, slower);
     const urls = [await agentUp(project, 'eu1', ANSWER), await agentUp(project, 'w1', null)];
-    const { exit, text, data } = await status(urls);
+    const flags = { project: project.paths.folder, agent: urls };
+    const { exit, text, data } = await status(flags);
     expect(exit).toBe(0);
     const lines = text.split('\n').map((line) => line.replace(/ +/g, ' ').trim());
     expect(lines).toContain('eu1-1 eu1 2 - - eu1');
@@ -100,7 +71,7 @@ describe('agents', () => {
     const project = await newProject();
     await commit(project);
     const urls = [await agentUp(project, 'us1', null), 'http://127.0.0.1:1'];
-    const args = ['status', ...urls.flatMap((url) => ['--agent', url])];
+    const args = within(project, 'status', ...urls.flatMap((url) => ['--agent', url]));
     const [words, object] = await Promise.all([portolan(args), portolan([...args, '--json'])]);
     expect(words.exit).toBe(6);
     expect(words.stdout).toContain('us1-1');
@@ -137,7 +108,9 @@ describe('agents', () => {
     onTestFinished(() => void server.close());
     const address = server.address();
     const port = address !== null && typeof address === 'object' ? address.port : 0;
-    const error = await failureOf(status([`http://127.0.0.1:${port}`]));
+    const { paths } = await newProject();
+    const agent = [`http://127.0.0.1:${port}`];
+    const error = await failureOf(status({ project: paths.folder, agent }));
     expect([error.code, error.exit]).toEqual(['unreachable', 6]);
     expect(error.lines.join()).toContain(reason);
   });

@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { ControlDirectory } from '../../agent/adapters/directory.ts';
+import { askAgent } from '../../agent/cli/agent-http.ts';
 import { joinKind } from '../../shared/control/join.ts';
 import { signJws } from '../../shared/control/jws.ts';
 import { commit, FIRST, keyNamed, newHolder, testTrust } from '../shared/kit.ts';
@@ -133,8 +134,11 @@ export class AgentProcess {
 
   async status(): Promise<Line> {
     const { api } = await this.ready;
-    const response = await fetch(`http://127.0.0.1:${api}/v1/status`);
-    return (await response.json()) as Line;
+    const access = { cluster: trust.cluster, signer: keyNamed('alice'), ca: null };
+    const question = { method: 'GET', target: '/v1/status' } as const;
+    const { status, value } = await askAgent(`http://127.0.0.1:${api}`, question, access);
+    if (status !== 200) throw new Error(`answered ${status}`);
+    return value as Line;
   }
 
   kill(): Promise<unknown> {

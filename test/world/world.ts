@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent as HttpAgent, request } from 'undici';
 import { nodeCrypto } from '../../agent/adapters/crypto.ts';
+import { askAgent } from '../../agent/cli/agent-http.ts';
 import { readSigner } from '../../agent/cli/project.ts';
 import { parseJson } from '../../shared/canonical.ts';
 import { type IngestAnswer, ingestAnswerSchema } from '../../shared/control/answer.ts';
@@ -138,8 +139,12 @@ export class World {
 
   async agentStatus(site: Site): Promise<Record<string, unknown>> {
     const api = this.agents.get(site)?.ready['api'];
-    const answer = await request(`http://127.0.0.1:${api}/v1/status`, { dispatcher: this.#http });
-    return (await answer.body.json()) as Record<string, unknown>;
+    const { cluster } = this.deployment.trust;
+    const access = { cluster, signer: await this.operatorSigner(), ca: null };
+    const question = { method: 'GET', target: '/v1/status' } as const;
+    const { status, value } = await askAgent(`http://127.0.0.1:${api}`, question, access);
+    if (status !== 200) throw new Error(`agent ${site} answered ${status}`);
+    return value as Record<string, unknown>;
   }
 
   /** Counted by the service itself, the only honest witness of where requests went. */

@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { parseJson } from '../../../shared/canonical.ts';
 import { firstIssue } from '../../../shared/schema.ts';
+import { type AgentFlags, controlOf } from '../agents.ts';
 import { applyPlan, authorOf, type Landed } from '../apply.ts';
 import { CliError, EXIT, type Outcome } from '../exit.ts';
 import { looseMode, readText, STDIN } from '../files.ts';
@@ -14,7 +15,7 @@ import { count } from '../words.ts';
 import { planned } from './plan.ts';
 import type { ConfigFlags } from './validate.ts';
 
-export interface ApplyFlags extends ConfigFlags {
+export interface ApplyFlags extends ConfigFlags, AgentFlags {
   readonly key: string;
   readonly reason: string;
   readonly prune?: boolean;
@@ -31,11 +32,14 @@ export async function apply(file: string | undefined, flags: ApplyFlags): Promis
   const project = projectAt(flags.project);
   const signer = await readSigner(flags.key);
   const { reason } = flags;
-  const author = authorOf(await readPin(project), { signer, reason });
-  const plan = file === undefined ? (await planned(project, flags)).plan : await readPlan(file);
+  const trust = await readPin(project);
+  const author = authorOf(trust, { signer, reason });
+  const control = await controlOf(project, trust, flags, signer);
+  const plan =
+    file === undefined ? (await planned(project, flags, control)).plan : await readPlan(file);
   const loose = await looseMode(flags.key);
-  const warnings = loose === null ? [] : [loose];
-  const landed = await applyPlan(project, plan, { signer, reason, opId: randomUUID });
+  const landed = await applyPlan(project, plan, { signer, reason, opId: randomUUID }, control);
+  const warnings = [...(loose === null ? [] : [loose]), ...control.notes()];
   return {
     exit: EXIT.fine,
     data: { author, commits: landed, warnings },

@@ -1,9 +1,11 @@
 // `explain`: what would be decided for a request, or what was decided for a logged one, with the
-// reason of every region. Offline: the control directory and the pin are all it needs.
+// reason of every region. Made here, from verified commits and the pin: no agent has to be
+// believed.
 
 import type { OperationClass } from '../../../shared/admission/operation.ts';
 import { canonical } from '../../../shared/canonical.ts';
 import { type Decision, decide } from '../../../shared/steering/decide.ts';
+import { type AgentFlags, controlOf } from '../agents.ts';
 import { CliError, EXIT, type Outcome } from '../exit.ts';
 import { readText } from '../files.ts';
 import { SMALL_FILE_BYTES_MAX } from '../limits.ts';
@@ -14,7 +16,7 @@ import { decideAgain, readRecord } from '../recompute.ts';
 import { readState, type State } from '../state.ts';
 import { paint, printable, table } from '../words.ts';
 
-export interface ExplainFlags {
+export interface ExplainFlags extends AgentFlags {
   readonly project: string;
   readonly tenant?: string;
   readonly op?: OperationClass;
@@ -35,7 +37,8 @@ export async function explain(flags: ExplainFlags): Promise<Outcome> {
     throw new CliError('usage', 'ask with --tenant and --op, or give a --record');
   }
   const paths = projectAt(project);
-  const state = await readState(paths, await readPin(paths));
+  const trust = await readPin(paths);
+  const state = await readState(paths, trust, null, await controlOf(paths, trust, flags));
   const { from, at, colo, path, client } = flags;
   const question: Question = { tenant, op, from, at, colo, path, client, down };
   return answer(state, question, ask(state, question));
@@ -48,6 +51,7 @@ function answer(state: State, { op }: Question, { facts, scene, assumed }: Asked
   const notes = [
     ...(decided === op ? [] : [`The path makes it a ${decided}, whatever --op says.`]),
     ...assumed.map((text) => `assumed: ${text}`),
+    ...state.notes,
   ];
   const about = aboutOf(state, scene.tenant);
   return {
@@ -104,7 +108,9 @@ async function explainRecord(file: string, flags: ExplainFlags): Promise<Outcome
   }
   const record = readRecord(await readText(file, SMALL_FILE_BYTES_MAX));
   const paths = projectAt(flags.project);
-  const state = await readState(paths, await readPin(paths), record.basis.version);
+  const trust = await readPin(paths);
+  const control = await controlOf(paths, trust, flags);
+  const state = await readState(paths, trust, record.basis.version, control);
   const again = decideAgain(record, state);
   const { decision } = again;
   const regions = reasonsOf(decision, state.holder.state.global, record.seen.verdicts);
@@ -122,6 +128,7 @@ async function explainRecord(file: string, flags: ExplainFlags): Promise<Outcome
     exit: EXIT.fine,
     data: { same: true, id: record.id, version, outcome: decision.outcome, regions, decision },
     text: [regionTable(regions), '', paint('green', same)].join('\n'),
+    notes: state.notes,
   };
 }
 

@@ -2,7 +2,9 @@
 
 import { toWire } from '../../../shared/canonical.ts';
 import { replaceFile } from '../../adapters/durable-file.ts';
+import { type AgentFlags, controlOf } from '../agents.ts';
 import { readConfig } from '../config.ts';
+import type { Control } from '../control.ts';
 import { CliError, cliError, EXIT, type Outcome } from '../exit.ts';
 import { makePlan, type Plan, type Summary } from '../plan.ts';
 import { planText, summaryText } from '../plan-text.ts';
@@ -10,24 +12,26 @@ import { type ProjectPaths, projectAt, readPin } from '../project.ts';
 import { readState } from '../state.ts';
 import { type ConfigFlags, configPath } from './validate.ts';
 
-export interface PlanFlags extends ConfigFlags {
+export interface PlanFlags extends ConfigFlags, AgentFlags {
   readonly out?: string;
   readonly prune?: boolean;
   readonly detailedExitcode?: boolean;
+  /** List every change, however many. */
+  readonly full?: boolean;
 }
 
 const PLAN_MODE = 0o644;
 
 /** `portolan plan` */
 export async function plan(flags: PlanFlags): Promise<Outcome> {
-  const { plan: made, summary } = await planned(projectAt(flags.project), flags);
+  const { plan: made, summary, notes: found } = await planned(projectAt(flags.project), flags);
   const differs = made.commits.length > 0;
-  const notes: string[] = [];
+  const notes = [...found];
   if (flags.out !== undefined) {
     await write(flags.out, `${JSON.stringify(toWire({ ...made, summary }))}\n`);
     notes.push(`The plan is in ${flags.out}; apply it with: portolan apply ${flags.out}`);
   }
-  const parts = [summaryText(summary), planText(made)].filter((text) => text !== '');
+  const parts = [summaryText(summary, flags.full), planText(made)].filter((text) => text !== '');
   return {
     exit: differs && flags.detailedExitcode === true ? EXIT.differences : EXIT.fine,
     data: { differs, plan: { ...made, summary } },
@@ -40,16 +44,22 @@ export async function plan(flags: PlanFlags): Promise<Outcome> {
 export async function planned(
   project: ProjectPaths,
   flags: PlanFlags,
-): Promise<{ readonly plan: Plan; readonly summary: Summary }> {
+  known?: Control,
+): Promise<{
+  readonly plan: Plan;
+  readonly summary: Summary;
+  readonly notes: readonly string[];
+}> {
   const trust = await readPin(project);
   const { config } = await readConfig(configPath(flags), trust.document);
-  const state = await readState(project, trust);
+  const control = known ?? (await controlOf(project, trust, flags));
+  const state = await readState(project, trust, null, control);
   const outcome = makePlan(state, config, flags.prune === true);
-  if (outcome.kind === 'planned') return outcome;
+  if (outcome.kind === 'planned') return { ...outcome, notes: state.notes };
   const { refusal, summary } = outcome;
   throw cliError(refusal, {
     details: summary === null ? {} : { summary },
-    text: summary === null ? '' : summaryText(summary),
+    text: summary === null ? '' : summaryText(summary, flags.full),
   });
 }
 

@@ -8,17 +8,26 @@ import {
   followersOf,
   type Heard,
 } from '../agent-status.ts';
+import { AGENTS_VARIABLE, type AgentFlags, accessOf, namedAgents } from '../agents.ts';
 import { CliError, EXIT, type Outcome } from '../exit.ts';
+import { projectAt, readPin } from '../project.ts';
 import { type Row, table } from '../words.ts';
 
+export interface StatusFlags extends AgentFlags {
+  readonly project: string;
+}
+
 /** `portolan status`: what every agent says, side by side. */
-export async function status(urls: readonly string[]): Promise<Outcome> {
-  for (const url of urls) {
-    if (!/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
-      throw new CliError('usage', `--agent ${url}: not an http(s) URL`);
-    }
+export async function status(flags: StatusFlags): Promise<Outcome> {
+  const paths = projectAt(flags.project);
+  const named = await namedAgents(paths, flags);
+  if (named === null) {
+    const lines = [`or list them in ${AGENTS_VARIABLE}, or in agents.json of the project`];
+    throw new CliError('usage', 'name the agents: --agent URL', { lines });
   }
-  const heard = await askAgents(urls);
+  const trust = await readPin(paths);
+  const access = await accessOf(paths, trust, flags.key ?? null, named.ca);
+  const heard = await askAgents(named.urls, access);
   const answered = heard.flatMap((each) => (each.kind === 'answered' ? [each] : []));
   const agents = heard.map(dataOf);
   const text = sections(answered.map((each) => each.status)).join('\n\n');

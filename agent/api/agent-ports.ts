@@ -1,0 +1,90 @@
+// The listener's ports on a living agent. Reads are answered from what the agent holds verified, or
+// from its source as found.
+
+import { type Envelope, envelopeKind } from '../../shared/control/envelope.ts';
+import { verifyCommit } from '../../shared/control/holder.ts';
+import { decodeJws, type Verified } from '../../shared/control/jws.ts';
+import type { Refusal } from '../../shared/control/refusal.ts';
+import type { Crypto } from '../../shared/crypto.ts';
+import { COMMITS_ANSWER_BYTES_MAX, COMMITS_PER_ANSWER_MAX } from '../../shared/limits.ts';
+import { historyOf } from '../control/history.ts';
+import type { Proposal } from '../control/propose.ts';
+import { siteWords } from '../control/site-words.ts';
+import type { Agent } from '../loop.ts';
+import type { CommitSource } from '../ports.ts';
+import { explainTo } from '../steering/explain.ts';
+import type { ApiPorts, CommitsPage } from './ports.ts';
+
+export interface ApiAgent {
+  readonly agent: Agent;
+  readonly source: CommitSource;
+  readonly status: () => object;
+  readonly nowMs: () => number;
+  readonly crypto: Crypto;
+  readonly log: (line: object) => void;
+}
+
+export function apiPortsOf({ agent, source, status, nowMs, crypto, log }: ApiAgent): ApiPorts {
+  return {
+    deliver: (delta) => agent.deliver(delta),
+    propose: (input) => proposeSigned(input, agent, crypto),
+    status,
+    commits: (from) => commitsFrom(from, agent, source),
+    trust: (version) => source.trust(version),
+    join: (name) => source.join(name),
+    history: (limit) => historyOf(agent.holder, limit, nowMs(), crypto),
+    attestations: () => siteWords(agent.holder, nowMs()),
+    explain: (inquiry) => explainTo(inquiry, agent.standing, nowMs(), crypto),
+    nowMs,
+    trusted: () => agent.holder.trust,
+    crypto,
+    log,
+  };
+}
+
+/** Commits from the chain in memory where it reaches so far back, else from the source. */
+async function commitsFrom(
+  from: bigint,
+  { holder }: Agent,
+  source: CommitSource,
+): Promise<CommitsPage> {
+  const { manifest, envelope } = holder.state;
+  const { generation, version } = manifest;
+  const first = holder.chain[0]?.version;
+  const held = first !== undefined && from >= first && from <= version;
+  const found: readonly unknown[] = held
+    ? holder.chain.slice(Number(from - first)).map(({ jws }) => jws)
+    : (await source.read(from)).commits;
+  const commits = bounded(found);
+  const next = from + BigInt(commits.length);
+  const more = commits.length > 0 && (commits.length < found.length || next <= version);
+  return { head: { generation, version, envelope }, commits, next: more ? next : null };
+}
+
+/** At least one, so that whoever reads gets on. */
+function bounded(commits: readonly unknown[]): readonly unknown[] {
+  const taken: unknown[] = [];
+  let bytes = 0;
+  for (const commit of commits.slice(0, COMMITS_PER_ANSWER_MAX)) {
+    bytes += JSON.stringify(commit).length;
+    if (taken.length > 0 && bytes > COMMITS_ANSWER_BYTES_MAX) break;
+    taken.push(commit);
+  }
+  return taken;
+}
+
+/** Whoever may not commit is told that alone: neither where the head is nor what is in its place. */
+async function proposeSigned(input: unknown, agent: Agent, crypto: Crypto): Promise<Proposal> {
+  const signed = await openSigned(input, agent, crypto);
+  return 'code' in signed ? signed : agent.propose(input);
+}
+
+/** A commit that somebody who may commit has signed. Refusals: `decodeJws`, `verifyCommit`. */
+async function openSigned(
+  input: unknown,
+  { holder }: Agent,
+  crypto: Crypto,
+): Promise<Verified<Envelope> | Refusal> {
+  const decoded = decodeJws(input, envelopeKind, crypto);
+  return 'claimed' in decoded ? verifyCommit(decoded, holder.trust, crypto) : decoded;
+}

@@ -1,0 +1,22 @@
+// Deltas from other agents. The sender's signature is inside (C9); the answer says where this agent
+// stands, also when it refuses.
+
+import { storeAnswerSchema } from '../../shared/control/answer.ts';
+import { deltaSchema } from '../../shared/control/delta.ts';
+import { DELTA_BYTES_MAX } from '../../shared/limits.ts';
+import { type Route, route } from './route.ts';
+
+export const DELTA_PATH = '/v1/delta';
+
+export const deltaRoutes: readonly Route[] = [
+  route({
+    method: 'POST',
+    path: DELTA_PATH,
+    summary: 'Hand over attestations, signed by their agents and by the sender',
+    access: 'self-signed',
+    // A delta of another version must be answered in its own words, so its reader judges the form.
+    body: { schema: deltaSchema, maxBytes: DELTA_BYTES_MAX, opaque: true },
+    answers: { 200: storeAnswerSchema },
+    handle: async ({ text }, { deliver }) => ({ status: 200, body: await deliver(text) }),
+  }),
+];
