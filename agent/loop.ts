@@ -11,14 +11,14 @@ import type { Observation } from '../shared/control/attestation.ts';
 import { attestationKind } from '../shared/control/attestation.ts';
 import { compareVersions, type Link } from '../shared/control/chain.ts';
 import { openDelta } from '../shared/control/delta.ts';
-import { activated, emptyHolder, type Holder } from '../shared/control/holder.ts';
+import { activated, emptyHolder, type Holder, trusting } from '../shared/control/holder.ts';
 import type { Join } from '../shared/control/join.ts';
 import { type Jws, signJws } from '../shared/control/jws.ts';
 import type { NodeSource } from '../shared/control/merkle-map.ts';
 import { admitBatch, type HolderStorage, verifyBatch } from '../shared/control/receive.ts';
 import type { Global } from '../shared/control/record.ts';
 import { type Refusal, refuse } from '../shared/control/refusal.ts';
-import type { Trust } from '../shared/control/trust.ts';
+import { isAgentKey, type Trust } from '../shared/control/trust.ts';
 import { ATTESTATION_INTERVAL_MS } from '../shared/limits.ts';
 import { type AttestPlan, planAttestation } from './control/attest.ts';
 import { type Desk, type Fault, type Followed, follow } from './control/follow.ts';
@@ -150,6 +150,14 @@ export class Agent {
       this.#alarm(delta);
       return { ...this.#answer([delta]), code: delta.code };
     }
+    for (const refusal of delta.refused) this.#alarm(refusal, delta.sender);
+    await this.#trusting(delta.trust);
+    // Attack: words of a key that was revoked, told to an agent that has forgotten it.
+    const fault = this.#memory.trustFault(this.#holder.trust);
+    if (fault !== null) {
+      this.#alarm(fault);
+      return { ...this.#answer([fault]), code: fault.code };
+    }
     const words = { commits: [], attestations: delta.attestations };
     const batch = await verifyBatch(this.#holder, words, crypto);
     const taken = admitBatch(this.#holder, batch, this.#storage, nowMs(), crypto);
@@ -159,7 +167,7 @@ export class Agent {
       if (refusal.code !== 'attestation-old') this.#alarm(refusal, delta.sender);
     }
     await this.#stand();
-    return this.#answer(taken.refused);
+    return this.#answer([...delta.refused, ...taken.refused]);
   }
 
   /** A commit that somebody signed, for the source; it is followed from there (C2). */
@@ -170,7 +178,7 @@ export class Agent {
   async #attest(state: Followed['state']): Promise<void> {
     const nowMs = this.#ports.nowMs();
     this.#attestedAtMs = nowMs;
-    const fault = this.#sworn.fault(this.#holder.state.manifest);
+    const fault = this.#sworn.fault(this.#holder.state.manifest) ?? this.#trustFault();
     if (fault !== null) {
       // Nothing read yet is not the same as something lost.
       if (fault.code !== 'rollback' || state !== 'unreadable') this.#alarm(fault);
@@ -189,6 +197,7 @@ export class Agent {
   /** Kept first, said then: the order is the promise (C10). */
   async #say({ kept, attestation }: AttestPlan): Promise<Jws> {
     await this.#memory.save(kept);
+    await this.#memory.saveTrust(this.#holder.trust);
     return signJws(attestationKind.typ, attestation, [this.#ports.signer]);
   }
 
@@ -210,8 +219,32 @@ export class Agent {
       },
       storage: this.#storage,
       advance: (next) => this.#advance(next),
+      trusting: (trust) => this.#trusting(trust),
       alarm: (fault) => this.#alarm(fault),
     };
+  }
+
+  /** Kept first, judged by then: a restart must not bring back a key that was revoked (C5). */
+  async #trusting(adopted: Trust): Promise<void> {
+    const next = trusting(this.#holder, adopted);
+    if (next === this.#holder) return;
+    const fault = this.#memory.trustFault(next.trust);
+    if (fault?.code === 'trust-fork') {
+      this.#alarm(fault);
+      return;
+    }
+    await this.#memory.saveTrust(next.trust);
+    this.#advance(trusting(this.#holder, adopted));
+  }
+
+  /** Why this agent has no word: trust went back, or no longer names its key. */
+  #trustFault(): Refusal | null {
+    const { trust } = this.#holder;
+    const fault = this.#memory.trustFault(trust);
+    if (fault !== null) return fault;
+    const { site, agent } = this.#identity;
+    if (isAgentKey(trust, this.#ports.signer.kid, site, agent)) return null;
+    return refuse('role', `trust ${trust.document.version} does not name the key of ${agent}`);
   }
 
   /** Takes the next holder. What it makes active is decided by only after it is kept (`#stand`). */
@@ -227,6 +260,7 @@ export class Agent {
   async #stand(): Promise<void> {
     const { active } = this.#holder;
     if (active === null || !this.#memory.allows(active)) return;
+    if (this.#memory.trustFault(this.#holder.trust) !== null) return;
     if (active.digest === this.#standing?.link.digest) return;
     await this.#memory.saveActive(active);
     const global = this.#pieces.global(active.manifest.global);

@@ -44,6 +44,8 @@ export interface Kept {
   readonly version: bigint;
   /** Digest of the envelope attested for `version`; null for version 0. */
   readonly envelope: Digest | null;
+  /** The newest trust document that was adopted: none before it is judged by again (C5). */
+  readonly trust?: { readonly version: bigint; readonly digest: Digest };
   /** What was active here then: a restart does not go below it (I2). */
   readonly active?: Place;
 }

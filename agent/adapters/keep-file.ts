@@ -14,6 +14,7 @@ const keptSchema = z.strictObject({
   generation: counterSchema,
   version: counterSchema,
   envelope: z.nullable(digestSchema),
+  trust: z.exactOptional(z.strictObject({ version: counterSchema, digest: digestSchema })),
   active: z.exactOptional(placeSchema),
 });
 

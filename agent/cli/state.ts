@@ -1,24 +1,25 @@
 // Control state as this command believes it: every commit of the directory verified and folded
-// under the pinned trust document, by the code that agents and stores run. What is refused stops
-// the command (exit 7), because a plan or an explanation on half a history would be about another
-// one.
+// under the pinned trust document and those that follow from it, by the code that agents and stores
+// run. What is refused stops the command (exit 7), because a plan or an explanation on half a
+// history would be about another one.
 
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Link } from '../../shared/control/chain.ts';
 import type { Envelope } from '../../shared/control/envelope.ts';
 import { emptyHolder, type Holder } from '../../shared/control/holder.ts';
-import type { Verified } from '../../shared/control/jws.ts';
+import { decodeJws, type Verified } from '../../shared/control/jws.ts';
 import { admitBatch, verifyBatch } from '../../shared/control/receive.ts';
 import { type Refusal, refuse } from '../../shared/control/refusal.ts';
-import { newerTrust, type Trust } from '../../shared/control/trust.ts';
+import { type Trust, trustKind } from '../../shared/control/trust.ts';
 import { nodeCrypto } from '../adapters/crypto.ts';
 import { ControlDirectory } from '../adapters/directory.ts';
 import { codeOf } from '../adapters/durable-file.ts';
+import { readTrust } from '../control/follow-trust.ts';
 import { Pieces } from '../control/pieces.ts';
 import { SourceError } from '../ports.ts';
 import { CliError, cliError, EXIT } from './exit.ts';
-import type { ProjectPaths } from './project.ts';
+import { type ProjectPaths, readPin } from './project.ts';
 
 /** One verified commit, for `history`. */
 export type Commit = Omit<Envelope, 'kind' | 'operations' | 'approvals'> & {
@@ -41,13 +42,13 @@ export interface State {
  */
 export async function readState(
   { control }: ProjectPaths,
-  trust: Trust,
+  pin: Trust,
   until: bigint | null = null,
 ): Promise<State> {
   const directory = new ControlDirectory(control);
   try {
-    await checkTrust(directory, control, trust);
-    const state = await fold(directory, trust, until);
+    await checkPin(directory, control, pin);
+    const state = await fold(directory, await trustIn(directory, pin), until);
     if (until === null) await checkEnd(control, state);
     return state;
   } catch (error) {
@@ -114,24 +115,51 @@ function explanation(code: Refusal['code']): readonly string[] {
 }
 
 /**
+ * The pin with what the control directory adds to it; the pin alone where there is no directory, as
+ * on a machine that only checks a configuration. Rejects with CliError: those of `readPin`, and the
+ * code of a document that is refused (7).
+ */
+export async function trustHere(paths: ProjectPaths): Promise<Trust> {
+  const pin = await readPin(paths);
+  try {
+    return await trustIn(new ControlDirectory(paths.control), pin);
+  } catch (error) {
+    if (error instanceof SourceError) return pin;
+    throw error;
+  }
+}
+
+async function trustIn(directory: ControlDirectory, pin: Trust): Promise<Trust> {
+  const { version } = pin.document;
+  const stored = decodeJws((await directory.trust(version)) ?? pin.jws, trustKind, nodeCrypto);
+  const known = 'claimed' in stored && stored.digest === pin.digest;
+  if (!known) {
+    const fault = 'code' in stored ? stored : refuse('trust-previous', 'it is not the pinned one');
+    const detail = `control/trust/${version}.json: ${fault.detail}`;
+    throw cliError({ ...fault, detail }, { exit: EXIT.verification });
+  }
+  const { trust, refused } = await readTrust(pin, { source: directory, crypto: nodeCrypto });
+  const [fault] = refused;
+  if (fault === undefined || fault.code === 'rollback') return trust;
+  throw cliError(
+    { ...fault, detail: `control/trust: ${fault.detail}` },
+    { exit: EXIT.verification },
+  );
+}
+
+/**
  * The directory must carry the pinned trust document. Attack, or a volume that is not mounted: an
  * empty folder would look like a cluster before its first commit.
  */
-async function checkTrust(directory: ControlDirectory, path: string, trust: Trust): Promise<void> {
-  const { version } = trust.document;
-  const stored = await directory.trust(version);
-  if (stored === null) {
-    const message = `${path} has no trust/${version}.json`;
-    const lines = ['it is no control directory, or its volume is not mounted'];
-    throw new CliError('source-unreadable', message, { lines });
-  }
-  const newer = await directory.trust(version + 1n);
-  const fault = newerTrust(stored, trust, nodeCrypto) ?? (newer === null ? null : rotated(version));
-  if (fault !== null) throw cliError(fault, { exit: EXIT.verification });
-}
-
-function rotated(version: bigint): Refusal {
-  return refuse('trust-rotation', `trust/${version + 1n}.json is newer than the pin`);
+export async function checkPin(
+  directory: ControlDirectory,
+  path: string,
+  pin: Trust,
+): Promise<void> {
+  const { version } = pin.document;
+  if ((await directory.trust(version)) !== null) return;
+  const lines = ['it is no control directory, or its volume is not mounted'];
+  throw new CliError('source-unreadable', `${path} has no trust/${version}.json`, { lines });
 }
 
 /** Attack: one commit taken away, so that the head looks older. What lies beyond the hole tells. */

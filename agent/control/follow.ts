@@ -5,8 +5,10 @@
 import { type Holder, screenCommit } from '../../shared/control/holder.ts';
 import { admitBatch, type HolderStorage, verifyBatch } from '../../shared/control/receive.ts';
 import { type ControlCode, refuse } from '../../shared/control/refusal.ts';
+import type { Trust } from '../../shared/control/trust.ts';
 import { COMMITS_PER_READ_MAX } from '../../shared/limits.ts';
 import { type AgentPorts, SourceError, type SourceRead } from '../ports.ts';
+import { readTrust } from './follow-trust.ts';
 
 export interface Fault {
   readonly code: ControlCode | SourceError['code'];
@@ -18,6 +20,8 @@ export interface Desk {
   readonly holder: Holder;
   readonly storage: HolderStorage;
   advance(holder: Holder): void;
+  /** Adopts what was read of trust, and keeps it first. */
+  trusting(trust: Trust): Promise<void>;
   alarm(fault: Fault): void;
 }
 
@@ -30,11 +34,15 @@ export interface Followed {
 
 type Ports = Pick<AgentPorts, 'source' | 'crypto' | 'nowMs'>;
 
-/** Reads until there is no more. */
+/** Reads until there is no more: trust first, because commits are judged by it (C5). */
 export async function follow(desk: Desk, ports: Ports): Promise<Followed> {
+  const trust = await fromSource(desk, () => readTrust(desk.holder.trust, ports));
+  if (trust === null) return { state: 'unreadable', read: null };
+  for (const refusal of trust.refused) desk.alarm(refusal);
+  await desk.trusting(trust.trust);
   for (;;) {
     const { version } = desk.holder.state.manifest;
-    const read = await readFrom(version === 0n ? 1n : version, desk, ports);
+    const read = await fromSource(desk, () => ports.source.read(version === 0n ? 1n : version));
     if (read === null) return { state: 'unreadable', read };
     if (version > 0n && read.commits.length === 0) {
       desk.alarm(refuse('rollback', `the source no longer has commit ${version}`));
@@ -51,13 +59,10 @@ export async function follow(desk: Desk, ports: Ports): Promise<Followed> {
   }
 }
 
-async function readFrom(
-  version: bigint,
-  desk: Desk,
-  { source }: Ports,
-): Promise<SourceRead | null> {
+/** What the source says, or null, with an alarm, when it cannot be read. */
+async function fromSource<T>(desk: Desk, read: () => Promise<T>): Promise<T | null> {
   try {
-    return await source.read(version);
+    return await read();
   } catch (error) {
     if (!(error instanceof SourceError)) throw error;
     desk.alarm({ code: error.code, detail: error.message });

@@ -9,7 +9,8 @@ import { CliError, EXIT, type Outcome } from '../exit.ts';
 import { looseMode, readText, STDIN } from '../files.ts';
 import { PLAN_BYTES_MAX } from '../limits.ts';
 import { type Plan, planSchema } from '../plan.ts';
-import { projectAt, readPin, readSigner } from '../project.ts';
+import { projectAt, readSigner } from '../project.ts';
+import { trustHere } from '../state.ts';
 import { count } from '../words.ts';
 import { planned } from './plan.ts';
 import type { ConfigFlags } from './validate.ts';
@@ -31,7 +32,7 @@ export async function apply(file: string | undefined, flags: ApplyFlags): Promis
   const project = projectAt(flags.project);
   const signer = await readSigner(flags.key);
   const { reason } = flags;
-  const author = authorOf(await readPin(project), { signer, reason });
+  const author = authorOf(await trustHere(project), { signer, reason });
   const plan = file === undefined ? (await planned(project, flags)).plan : await readPlan(file);
   const loose = await looseMode(flags.key);
   const warnings = loose === null ? [] : [loose];

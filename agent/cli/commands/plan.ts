@@ -6,8 +6,8 @@ import { readConfig } from '../config.ts';
 import { CliError, cliError, EXIT, type Outcome } from '../exit.ts';
 import { makePlan, type Plan, type Summary } from '../plan.ts';
 import { planText, summaryText } from '../plan-text.ts';
-import { type ProjectPaths, projectAt, readPin } from '../project.ts';
-import { readState } from '../state.ts';
+import { type ProjectPaths, projectAt } from '../project.ts';
+import { readState, trustHere } from '../state.ts';
 import { type ConfigFlags, configPath } from './validate.ts';
 
 export interface PlanFlags extends ConfigFlags {
@@ -41,7 +41,7 @@ export async function planned(
   project: ProjectPaths,
   flags: PlanFlags,
 ): Promise<{ readonly plan: Plan; readonly summary: Summary }> {
-  const trust = await readPin(project);
+  const trust = await trustHere(project);
   const { config } = await readConfig(configPath(flags), trust.document);
   const state = await readState(project, trust);
   const outcome = makePlan(state, config, flags.prune === true);
