@@ -238,7 +238,7 @@ test('of two that grew side by side the longer is taken: trust never goes back',
   expect(laterTrust(pin, two)).toBe(two);
 });
 
-test('law: from any pin, whatever comes in whatever order leads to a part of the chain', async () => {
+test('law: from any pin, whatever comes in any order leads to a part of the chain', async () => {
   const chain = await rotatedTimes(one, 4);
   const all = [...chain.held.values()];
   const few = await signedAfter(one, WITHOUT_ALICE, ['root r1']);
