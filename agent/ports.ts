@@ -18,7 +18,10 @@ export interface CommitSource {
    * somebody was. Rejects with SourceError when it was not written, or may be: read it back.
    */
   append(version: bigint, jws: Jws): Promise<'created' | 'exists'>;
-  /** The signed trust document of a version, unverified, or null. Rejects with SourceError. */
+  /**
+   * The signed trust document of a version, unverified; null only where there is none: what is no
+   * JSON is something that will be refused. Rejects with SourceError.
+   */
   trust(version: bigint): Promise<unknown>;
   /** The signed join of an agent, unverified, or null. Rejects with SourceError. */
   join(agent: string): Promise<unknown>;

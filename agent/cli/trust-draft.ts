@@ -15,7 +15,7 @@ import {
 } from '../../shared/control/trust.ts';
 import type { Hasher } from '../../shared/crypto.ts';
 import { digestBytes } from '../../shared/digest.ts';
-import { firstIssue } from '../../shared/schema.ts';
+import { firstIssue, idSchema } from '../../shared/schema.ts';
 import { CliError, cliError, EXIT } from './exit.ts';
 
 export interface TrustEdits {
@@ -130,7 +130,10 @@ function placeOf(document: TrustDocument, path: string): KeyPlace {
     recovery: document.recovery.keys,
     edge: document.edges,
   };
-  const [role = '', first, second, ...more] = path.split('/');
+  const [role = '', ...names] = path.split('/');
+  // Attack, or a slip: `__proto__` names something in every object.
+  const valid = names.every((name) => idSchema.safeParse(name).success);
+  const [first, second, ...more] = valid ? names : [];
   const keys = Object.hasOwn(groups, role) ? groups[role] : undefined;
   if (keys !== undefined && first !== undefined && second === undefined) {
     return { keys, name: first };

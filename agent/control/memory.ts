@@ -26,7 +26,8 @@ export class Memory {
    */
   async save(change: Partial<Kept>): Promise<void> {
     const saved = this.#saving.then(async () => {
-      const next = { ...this.#kept, ...change };
+      const trust = later(this.#kept.trust, change.trust);
+      const next = { ...this.#kept, ...change, ...(trust === undefined ? {} : { trust }) };
       await this.#keep.save(next);
       this.#kept = next;
     });
@@ -80,4 +81,9 @@ export class Memory {
     const { active: floor } = this.#kept;
     return floor === undefined || compareVersions(active, floor) > 0;
   }
+}
+
+/** Two may be adopted at once, and the older saved last. */
+function later(held: Kept['trust'], next: Kept['trust']): Kept['trust'] {
+  return held !== undefined && (next === undefined || next.version < held.version) ? held : next;
 }

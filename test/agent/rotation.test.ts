@@ -2,13 +2,16 @@
 // not forget one, whatever its source loses.
 
 import { describe, expect, test } from 'vitest';
+import { Memory } from '../../agent/control/memory.ts';
+import type { Kept } from '../../agent/ports.ts';
 import { sealDelta } from '../../shared/control/delta.ts';
 import { trusting } from '../../shared/control/holder.ts';
 import type { Jws } from '../../shared/control/jws.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import { carriedTrust } from '../../shared/control/trust-chain.ts';
 import { Fleet, priorityOf, wordsIn } from '../fakes/fleet.ts';
-import { bob } from '../shared/forge.ts';
+import { MemoryKeep } from '../fakes/memory-keep.ts';
+import { bob, digestNamed } from '../shared/forge.ts';
 import {
   agentKey,
   crypto,
@@ -17,6 +20,7 @@ import {
   SITES,
   type SiteName,
   signCommit,
+  testTrust,
 } from '../shared/kit.ts';
 import {
   adopted,
@@ -27,6 +31,8 @@ import {
   sitesWith,
   WITHOUT_ALICE,
 } from '../shared/rotations.ts';
+
+const pin = await testTrust();
 
 /** For all to read; the author adopts it too. */
 function publish(fleet: Fleet, trust: Trust): void {
@@ -194,7 +200,7 @@ describe('after a restart', () => {
     expect(trustOf(fleet, 'eu1')).toBe(2n);
   });
 
-  test('a source that loses it underneath is an alarm; the agent goes on by what it holds', async () => {
+  test('a source that loses it meanwhile is an alarm; the agent goes on', async () => {
     const fleet = await restarted();
     fleet.source.trusts.clear();
     await fleet.round();
@@ -214,4 +220,21 @@ test('a new agent keeps no trust before its first word, and with it then', async
   await fleet.commit(FIRST);
   await fleet.turn('eu1');
   expect(fleet.keeps.eu1.kept).toMatchObject({ version: 1n, trust: { version: 2n } });
+});
+
+// Two deltas are taken at once; their saves may land in any order.
+test('of two documents adopted at once the newer is kept, whichever is saved last', async () => {
+  const [two, three] = [await rotatedTimes(pin, 1), await rotatedTimes(pin, 2)];
+  const first: Kept = { seq: 1n, generation: 1n, version: 1n, envelope: digestNamed('head') };
+  for (const order of [
+    [two, three],
+    [three, two],
+  ]) {
+    const keep = new MemoryKeep(first);
+    const memory = new Memory(first, keep);
+    await Promise.all(order.map((trust) => memory.saveTrust(trust)));
+    expect(keep.kept).toEqual({ ...first, trust: { version: 3n, digest: three.digest } });
+    expect(memory.trustFault(three)).toBeNull();
+    expect(memory.trustFault(two)).toMatchObject({ code: 'rollback' });
+  }
 });

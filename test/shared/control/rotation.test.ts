@@ -116,7 +116,7 @@ describe('a receiver without the document that a commit names', () => {
     expect(await outcomeOf(held, next)).toBe('taken');
   });
 
-  test('cannot verify commits of before its pin until it has the documents of that time', async () => {
+  test('verifies commits of before its pin when it has the documents of then', async () => {
     const pin = await openTrust(two.jws, crypto);
     if ('code' in pin) throw new Error(pin.code);
     const held = newHolder(pin);
@@ -158,7 +158,7 @@ describe('words (C10)', () => {
 
   const activeOf = ({ holder }: TestHolder) => holder.active?.version ?? null;
 
-  test('of an agent that is no longer named stop counting at once; what is active stays', async () => {
+  test('of an agent that is no longer named stop counting; what is active stays', async () => {
     const held = await started();
     await hear(held, ...(await wordsOf(held, 'eu1', 'us1')));
     expect(activeOf(held)).toBe(1n);
@@ -280,7 +280,7 @@ describe('a head', () => {
     });
   });
 
-  // Attack: alice signs on, under the document that still names her, what no full holder would take.
+  // Attack: alice signs on under the document that names her, what no full holder would take.
   test('whose commit stands on an older document than the one before is refused', async () => {
     const held = await started();
     adopt(held, two);
