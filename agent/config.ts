@@ -67,7 +67,9 @@ export const agentConfigSchema = z.strictObject({
   agent: idSchema,
   /** Private JWK of this agent. */
   key: pathSchema,
-  /** The first trust document, as signed: the pin. */
+  /** The key that comes next: used from the moment that trust names it and no longer `key`. */
+  nextKey: z.exactOptional(pathSchema),
+  /** A trust document, as signed: the pin. Later and earlier ones are verified from it. */
   trust: pathSchema,
   control: z.union([
     /** `control: file`: the directory of signed commits. */
@@ -120,9 +122,10 @@ export async function readAgentConfig(path: string): Promise<AgentConfig> {
 
 function absolute(config: AgentConfig, folder: string): AgentConfig {
   const at = (path: string) => resolve(folder, path);
-  const { key, trust, control, keep, copy, join, api, gateway } = config;
+  const { key, nextKey, trust, control, keep, copy, join, api, gateway } = config;
   const own = {
     key: at(key),
+    ...(nextKey === undefined ? {} : { nextKey: at(nextKey) }),
     trust: at(trust),
     control: absoluteControl(control, at),
     keep: at(keep),

@@ -12,14 +12,14 @@ import type { Observation } from '../shared/control/attestation.ts';
 import { attestationKind } from '../shared/control/attestation.ts';
 import { compareVersions, type Link } from '../shared/control/chain.ts';
 import { openDelta } from '../shared/control/delta.ts';
-import { activated, emptyHolder, type Holder } from '../shared/control/holder.ts';
+import { activated, emptyHolder, type Holder, trusting } from '../shared/control/holder.ts';
 import type { Join } from '../shared/control/join.ts';
 import { type Jws, signJws } from '../shared/control/jws.ts';
 import type { NodeSource } from '../shared/control/merkle-map.ts';
 import { admitBatch, type HolderStorage, verifyBatch } from '../shared/control/receive.ts';
 import type { Global } from '../shared/control/record.ts';
 import { type Refusal, refuse } from '../shared/control/refusal.ts';
-import type { Trust } from '../shared/control/trust.ts';
+import { isAgentKey, type Trust } from '../shared/control/trust.ts';
 import { ATTESTATION_INTERVAL_MS, COMPACTION_INTERVAL_MS } from '../shared/limits.ts';
 import { type AttestPlan, planAttestation } from './control/attest.ts';
 import { commitsFromPeers } from './control/catch-up.ts';
@@ -30,6 +30,7 @@ import { Memory } from './control/memory.ts';
 import { Pieces } from './control/pieces.ts';
 import { type Proposal, propose } from './control/propose.ts';
 import { Publisher, type Target, type TargetStatus } from './control/publish.ts';
+import { type PublishedTrust, publishTrust } from './control/publish-trust.ts';
 import { Sworn } from './control/sworn.ts';
 import type { AgentPorts, Kept, SourceRead } from './ports.ts';
 
@@ -180,6 +181,14 @@ export class Agent {
       this.#alarm(delta);
       return { ...this.#answer([delta]), code: delta.code };
     }
+    for (const refusal of delta.refused) this.#alarm(refusal, delta.sender);
+    await this.#trusting(delta.trust);
+    // Attack: words of a key that was revoked, told to an agent that has forgotten it.
+    const fault = this.#memory.trustFault(this.#holder.trust);
+    if (fault !== null) {
+      this.#alarm(fault);
+      return { ...this.#answer([fault]), code: fault.code };
+    }
     const words = { commits: [], attestations: delta.attestations };
     const batch = await verifyBatch(this.#holder, words, crypto);
     const taken = admitBatch(this.#holder, batch, this.#storage, nowMs(), crypto);
@@ -189,21 +198,28 @@ export class Agent {
       if (refusal.code !== 'attestation-old') this.#alarm(refusal, delta.sender);
     }
     await this.#stand();
-    return this.#answer(taken.refused);
+    return this.#answer([...delta.refused, ...taken.refused]);
   }
 
   /**
    * A commit that somebody signed, for the source; it is followed from there (C2). A turn before,
-   * so
-   * that it is judged on what is decided by now; one after, so that it is on its way when the
-   * author
-   * hears of it.
+   * so that it is judged on what is decided by now; one after, so that it is on its way when the
+   * author hears of it.
    */
   async propose(input: unknown): Promise<Proposal> {
     await this.turn();
     const proposal = await propose(input, this.#holder, this.#pieces.nodes, this.#ports);
     if (proposal.kind === 'landed') await this.turn();
     return proposal;
+  }
+
+  /** The next trust document, from whoever has enough root signatures on it (C5). */
+  async publishTrust(input: unknown): Promise<PublishedTrust> {
+    const { source, crypto } = this.#ports;
+    await this.turn();
+    const published = await publishTrust(input, this.#holder.trust, source, crypto);
+    if (published.kind === 'created') await this.turn();
+    return published;
   }
 
   async #attest(state: Followed['state']): Promise<void> {
@@ -252,7 +268,7 @@ export class Agent {
   #fault(): Refusal | null {
     const evidence = { ...this.#holder, nowMs: this.#ports.nowMs() };
     const others = attestedByOthers(this.#identity.site, evidence);
-    return this.#sworn.fault(this.#holder.state.manifest, others);
+    return this.#sworn.fault(this.#holder.state.manifest, others) ?? this.#trustFault();
   }
 
   /** What somebody changed outside commits has no effect, is alarmed, and put right (C4). */
@@ -272,6 +288,7 @@ export class Agent {
   /** Kept first, said then: the order is the promise (C10). */
   async #say({ kept, attestation }: AttestPlan): Promise<Jws> {
     await this.#memory.save(kept);
+    await this.#memory.saveTrust(this.#holder.trust);
     return signJws(attestationKind.typ, attestation, [this.#ports.signer]);
   }
 
@@ -294,8 +311,32 @@ export class Agent {
       },
       storage: this.#storage,
       advance: (next) => this.#advance(next),
+      trusting: (trust) => this.#trusting(trust),
       alarm: (fault) => this.#alarm(fault),
     };
+  }
+
+  /** Kept first, judged by then: a restart must not bring back a key that was revoked (C5). */
+  async #trusting(adopted: Trust): Promise<void> {
+    const next = trusting(this.#holder, adopted);
+    if (next === this.#holder) return;
+    const fault = this.#memory.trustFault(next.trust);
+    if (fault?.code === 'trust-fork') {
+      this.#alarm(fault);
+      return;
+    }
+    await this.#memory.saveTrust(next.trust);
+    this.#advance(trusting(this.#holder, adopted));
+  }
+
+  /** Why this agent has no word: trust went back, or no longer names its key. */
+  #trustFault(): Refusal | null {
+    const { trust } = this.#holder;
+    const fault = this.#memory.trustFault(trust);
+    if (fault !== null) return fault;
+    const { site, agent } = this.#identity;
+    if (isAgentKey(trust, this.#ports.signer.kid, site, agent)) return null;
+    return refuse('role', `trust ${trust.document.version} does not name the key of ${agent}`);
   }
 
   /** Takes the next holder. What it makes active is decided by only after it is kept (`#stand`). */
@@ -311,6 +352,7 @@ export class Agent {
   async #stand(): Promise<void> {
     const { active } = this.#holder;
     if (active === null || !this.#memory.allows(active)) return;
+    if (this.#memory.trustFault(this.#holder.trust) !== null) return;
     if (active.digest === this.#standing?.link.digest) return;
     await this.#memory.saveActive(active);
     const global = this.#pieces.global(active.manifest.global);

@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { parseJson } from '../shared/canonical.ts';
 import { type Join, openJoin } from '../shared/control/join.ts';
 import { isRefusal, type Refusal } from '../shared/control/refusal.ts';
-import { openTrust, type Trust } from '../shared/control/trust.ts';
+import { isAgentKey, openTrust, type Trust } from '../shared/control/trust.ts';
 import type { Signer } from '../shared/crypto.ts';
 import { SOURCE_POLL_MS } from '../shared/limits.ts';
 import { nodeCrypto, signerOf } from './adapters/crypto.ts';
@@ -19,6 +19,7 @@ import { pushOverHttp } from './adapters/push.ts';
 import { apiPortsOf } from './api/agent-ports.ts';
 import { type Api, type ApiTls, listenApi } from './api/listen.ts';
 import { type AgentConfig, ConfigError, readAgentConfig } from './config.ts';
+import { readTrust } from './control/follow-trust.ts';
 import type { Target } from './control/publish.ts';
 import { type Gateway, listenGateway } from './gateway/listen.ts';
 import { Agent, type AgentIdentity } from './loop.ts';
@@ -35,22 +36,26 @@ const write: AgentPorts['log'] = (line) => {
 
 async function main(path: string): Promise<void> {
   const config = await readAgentConfig(path);
-  const trust = must(await openTrust(parseJson(await text(config.trust))?.value, nodeCrypto));
-  const signer = await readSigner(config, trust);
-  const { site, agent: name } = config;
+  const pin = must(await openTrust(parseJson(await text(config.trust))?.value, nodeCrypto));
   const keep = new KeepFile(config.keep);
   const kept = await keep.load();
-  const { source, close } = await openSource(trust.cluster, config, kept?.revision ?? null, write);
+  const { source, close } = await openSource(pin.cluster, config, kept?.revision ?? null, write);
+  const trust = await newestTrust(pin, source);
+  const signers = await readSigners(config, trust ?? pin, trust !== null);
+  const { site, agent: name } = config;
   const identity: AgentIdentity = {
     site,
     agent: name,
     assume: config.assume,
     targets: targetsOf(config),
   };
+  let agent: Agent | null = null;
   const ports: AgentPorts = {
     nowMs: () => Date.now(),
     crypto: nodeCrypto,
-    signer,
+    get signer() {
+      return signerBy(signers, agent?.holder.trust ?? pin, config);
+    },
     source,
     keep,
     ...(config.copy === undefined ? {} : { copy: new ControlDirectory(config.copy) }),
@@ -58,10 +63,12 @@ async function main(path: string): Promise<void> {
     log: write,
   };
   const found = await findJoin(config, source);
-  const join = await readJoin(found, identity, trust, kept === null);
-  const agent = await Agent.start(identity, trust, join, ports);
-  process.on('SIGHUP', () => void reload(agent, path));
-  await run(agent, identity, config, source);
+  const join = await readJoin(found, identity, trust ?? pin, kept === null);
+  // From the pin: what follows is adopted by the loop, which remembers what it had before.
+  agent = await Agent.start(identity, pin, join, ports);
+  const started = agent;
+  process.on('SIGHUP', () => void reload(started, path));
+  await run(started, identity, config, source);
   close();
 }
 
@@ -169,16 +176,48 @@ async function startGateway(agent: Agent, config: AgentConfig): Promise<Gateway 
   });
 }
 
-async function readSigner(config: AgentConfig, trust: Trust): Promise<Signer> {
-  const signer = signerOf(await text(config.key));
-  if (signer === null) throw new ConfigError(`${config.key} is no private Ed25519 JWK`);
-  const role = trust.roles.get(signer.kid);
-  if (role?.kind !== 'agent' || role.site !== config.site || role.name !== config.agent) {
-    throw new ConfigError(
-      `${config.key} is not the key of ${config.site}/${config.agent} in trust`,
-    );
+/** What the pin leads to in the source, or null when that cannot be read now. */
+async function newestTrust(pin: Trust, source: CommitSource): Promise<Trust | null> {
+  try {
+    return (await readTrust(pin, { source, crypto: nodeCrypto })).trust;
+  } catch (error) {
+    if (error instanceof SourceError) return null;
+    throw error;
   }
+}
+
+/**
+ * The keys of this agent, today's first. That trust names none of them is a mistake only when all
+ * of trust is `known`; else the loop finds out.
+ */
+async function readSigners(
+  config: AgentConfig,
+  trust: Trust,
+  known: boolean,
+): Promise<readonly [Signer, ...Signer[]]> {
+  const { key, nextKey, site, agent } = config;
+  const first = await readSigner(key);
+  const signers = [first, ...(nextKey === undefined ? [] : [await readSigner(nextKey)])] as const;
+  if (known && !signers.some(({ kid }) => isAgentKey(trust, kid, site, agent))) {
+    throw new ConfigError(`${key} is not the key of ${site}/${agent} in trust`);
+  }
+  return signers;
+}
+
+async function readSigner(path: string): Promise<Signer> {
+  const signer = signerOf(await text(path));
+  if (signer === null) throw new ConfigError(`${path} is no private Ed25519 JWK`);
   return signer;
+}
+
+/** Of the agent's keys the one that trust names. */
+function signerBy(
+  [first, ...others]: readonly [Signer, ...Signer[]],
+  trust: Trust,
+  { site, agent }: AgentConfig,
+): Signer {
+  const named = ({ kid }: Signer) => isAgentKey(trust, kid, site, agent);
+  return named(first) ? first : (others.find(named) ?? first);
 }
 
 function must<T extends object>(value: T | Refusal): T {

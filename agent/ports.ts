@@ -20,8 +20,13 @@ export interface CommitSource {
    * somebody was. Rejects with SourceError when it was not written, or may be: read it back.
    */
   append(version: bigint, jws: Jws): Promise<'created' | 'exists'>;
-  /** The signed trust document of a version, unverified, or null. Rejects with SourceError. */
+  /**
+   * The signed trust document of a version, unverified; null only where there is none: what is no
+   * JSON is something that will be refused. Rejects with SourceError.
+   */
   trust(version: bigint): Promise<unknown>;
+  /** Puts a signed trust document in place, once and for all. Rejects with SourceError. */
+  writeTrust(version: bigint, jws: Jws): Promise<'created' | 'exists'>;
   /** The signed join of an agent, unverified, or null. Rejects with SourceError. */
   join(agent: string): Promise<unknown>;
   /** Lets go of history up to a revision. Where there is none: absent. Never rejects. */
@@ -81,6 +86,8 @@ export interface Kept {
   readonly envelope: Digest | null;
   /** etcd revision up to which every change was seen by then. */
   readonly revision?: bigint;
+  /** The newest trust document that was adopted: none before it is judged by again (C5). */
+  readonly trust?: { readonly version: bigint; readonly digest: Digest };
   /** What was active here then: a restart does not go below it (I2). */
   readonly active?: Place;
 }

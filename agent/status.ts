@@ -25,6 +25,7 @@ export function statusOf(
     site,
     agent: name,
     cluster: manifest.cluster,
+    trust: holder.trust.document.version,
     head: { generation: manifest.generation, version: manifest.version, envelope },
     active:
       active === null

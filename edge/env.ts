@@ -6,7 +6,7 @@ import type { Crypto } from '../shared/crypto.ts';
 import type { EdgeStore } from './store/worker.ts';
 
 export interface EdgeEnv {
-  /** The first trust document, as signed. */
+  /** The pinned trust document, as signed: the first, or a later one (C5). */
   readonly TRUST: string;
   readonly DECISION_LOG: 'all' | 'refused' | 'none';
   readonly EDGE_STORE_ENAM: DurableObjectNamespace<EdgeStore>;

@@ -24,6 +24,15 @@ export const NESTING_MAX = 32;
 /** A trust document lists keys, not tenants: some hundred keys fit. */
 export const TRUST_BYTES_MAX = 64 * 1024;
 
+/**
+ * Trust documents held: one rotation a month for twenty years. Beyond it the oldest is let go, and
+ * what was committed under it is verified no more.
+ */
+export const TRUST_DOCUMENTS_MAX = 256;
+
+/** Trust documents in one delta or head: they come with each, for receivers that just started. */
+export const TRUST_PER_DELTA_MAX = 8;
+
 /** An attestation names one version and some regions. */
 export const ATTESTATION_BYTES_MAX = 16 * 1024;
 
@@ -254,3 +263,6 @@ export const API_HEADER_BYTES_MAX = 16 * 1024;
 export const API_HEADERS_TIMEOUT_MS = 5_000;
 export const API_REQUEST_TIMEOUT_MS = 15_000;
 export const API_ANSWER_TIMEOUT_MS = 30_000;
+
+/** Body of a published trust document: base64 and JSON around it take a third more. */
+export const TRUST_BODY_BYTES_MAX = 96 * 1024;

@@ -39,7 +39,8 @@ export class ControlDirectory implements CommitSource {
   /** The signed trust document `version`, unverified, or null. */
   async trust(version: bigint): Promise<unknown> {
     const text = await this.#text(join(this.#folder, 'trust', `${version}.json`));
-    return text === null ? null : (parseJson(text)?.value ?? null);
+    // A file cut short is not one that is not there: it is refused as malformed.
+    return text === null ? null : (parseJson(text)?.value ?? {});
   }
 
   /** The signed join of an agent, unverified, or null. */

@@ -15,6 +15,7 @@ const keptSchema = z.strictObject({
   version: counterSchema,
   envelope: z.nullable(digestSchema),
   revision: z.exactOptional(counterSchema),
+  trust: z.exactOptional(z.strictObject({ version: counterSchema, digest: digestSchema })),
   active: z.exactOptional(placeSchema),
 });
 

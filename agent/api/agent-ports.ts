@@ -5,6 +5,7 @@ import { type Envelope, envelopeKind } from '../../shared/control/envelope.ts';
 import { verifyCommit } from '../../shared/control/holder.ts';
 import { decodeJws, type Verified } from '../../shared/control/jws.ts';
 import type { Refusal } from '../../shared/control/refusal.ts';
+import { trustAt } from '../../shared/control/trust.ts';
 import type { Crypto } from '../../shared/crypto.ts';
 import { COMMITS_ANSWER_BYTES_MAX, COMMITS_PER_ANSWER_MAX } from '../../shared/limits.ts';
 import { historyOf } from '../control/history.ts';
@@ -30,7 +31,8 @@ export function apiPortsOf({ agent, source, status, nowMs, crypto, log }: ApiAge
     propose: (input) => proposeSigned(input, agent, crypto),
     status,
     commits: (from) => commitsFrom(from, agent, source),
-    trust: (version) => source.trust(version),
+    trust: (version) => trustOf(version, agent, source),
+    publishTrust: (input) => agent.publishTrust(input),
     join: (name) => source.join(name),
     history: (limit) => historyOf(agent.holder, limit, nowMs(), crypto),
     attestations: () => siteWords(agent.holder, nowMs()),
@@ -59,6 +61,11 @@ async function commitsFrom(
   const next = from + BigInt(commits.length);
   const more = commits.length > 0 && (commits.length < found.length || next <= version);
   return { head: { generation, version, envelope }, commits, next: more ? next : null };
+}
+
+/** What is held is at hand, and verified; a pinned first document may lie nowhere else. */
+async function trustOf(version: bigint, { holder }: Agent, source: CommitSource): Promise<unknown> {
+  return trustAt(holder.trust, version)?.jws ?? source.trust(version);
 }
 
 /** At least one, so that whoever reads gets on. */

@@ -100,7 +100,7 @@ export async function readable(read: () => Promise<Answer>): Promise<Answer> {
   }
 }
 
-function unreadable(detail: string): Answer {
+export function unreadable(detail: string): Answer {
   const code = 'source-unreadable' satisfies ApiCode;
   return { status: 503, body: { code, detail }, retryAfterS: RETRY_AFTER_S.base };
 }

@@ -7,6 +7,7 @@ import type { Crypto } from '../../shared/crypto.ts';
 import type { Digest } from '../../shared/digest.ts';
 import type { HistoryEntry } from '../control/history.ts';
 import type { Proposal } from '../control/propose.ts';
+import type { PublishedTrust } from '../control/publish-trust.ts';
 import type { SiteWords } from '../control/site-words.ts';
 import type { Explained, Inquiry } from '../steering/explain.ts';
 
@@ -34,6 +35,8 @@ export interface ApiPorts {
   readonly commits: (from: bigint) => Promise<CommitsPage>;
   /** The signed trust document of a version, or null. Rejects with SourceError. */
   readonly trust: (version: bigint) => Promise<unknown>;
+  /** Publishes the next trust document. Refusals: those of `adoptTrust`. */
+  readonly publishTrust: (input: unknown) => Promise<PublishedTrust>;
   /** The signed join of an agent, or null. Rejects with SourceError. */
   readonly join: (agent: string) => Promise<unknown>;
   /** Newest first. */

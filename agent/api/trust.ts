@@ -2,9 +2,11 @@
 // reader to verify.
 
 import * as z from 'zod/mini';
-import { TRUSTS_PER_ANSWER_MAX } from '../../shared/limits.ts';
+import { jwsSchema } from '../../shared/control/jws.ts';
+import { TRUST_BODY_BYTES_MAX, TRUSTS_PER_ANSWER_MAX } from '../../shared/limits.ts';
 import { counterSchema, idSchema } from '../../shared/schema.ts';
-import { fromSchema, readable } from './commits.ts';
+import type { PublishedTrust } from '../control/publish-trust.ts';
+import { fromSchema, readable, unreadable } from './commits.ts';
 import type { ApiPorts } from './ports.ts';
 import { type Answer, type Route, refusedAnswer, refusedSchema, route } from './route.ts';
 
@@ -17,6 +19,8 @@ export const trustAnswerSchema = z.object({
   next: z.nullable(counterSchema),
 });
 
+export const publishedSchema = z.object({ version: counterSchema });
+
 export const trustRoutes: readonly Route[] = [
   route({
     method: 'GET',
@@ -26,6 +30,15 @@ export const trustRoutes: readonly Route[] = [
     query: z.strictObject({ from: fromSchema }),
     answers: { 200: trustAnswerSchema, 503: refusedSchema },
     handle: ({ query }, ports) => readable(() => trustFrom(query.from, ports)),
+  }),
+  route({
+    method: 'POST',
+    path: TRUST_PATH,
+    summary: 'Publish the next trust document, signed by root keys, old and new',
+    access: 'self-signed',
+    body: { schema: jwsSchema, maxBytes: TRUST_BODY_BYTES_MAX },
+    answers: { 201: publishedSchema, 409: publishedSchema, 422: refusedSchema, 503: refusedSchema },
+    handle: async ({ body }, { publishTrust }) => published(await publishTrust(body)),
   }),
   route({
     method: 'GET',
@@ -42,6 +55,19 @@ export const trustRoutes: readonly Route[] = [
       }),
   }),
 ];
+
+function published(outcome: PublishedTrust): Answer {
+  switch (outcome.kind) {
+    case 'created':
+      return { status: 201, body: { version: outcome.version } };
+    case 'exists':
+      return { status: 409, body: { version: outcome.version } };
+    case 'unavailable':
+      return unreadable(outcome.detail);
+    case 'refused':
+      return { status: 422, body: { code: outcome.code, detail: outcome.detail } };
+  }
+}
 
 async function trustFrom(from: bigint, { trust }: ApiPorts): Promise<Answer> {
   const found: unknown[] = [];

@@ -55,6 +55,26 @@ export class AgentsControl implements Control {
     return null;
   }
 
+  /** To the first that takes it or knows another. */
+  async publishTrust(version: bigint, jws: Jws): Promise<'created' | 'exists'> {
+    const body = JSON.stringify(jws);
+    const reasons: string[] = [];
+    for (const url of this.#urls) {
+      try {
+        const request = { method: 'POST', target: TRUST_PATH, body } as const;
+        const { status, value } = await askAgent(url, request, this.#access);
+        if (status === 201) return 'created';
+        if (status === 409) return 'exists';
+        const { code, detail } = refusedSchema.safeParse(value).data ?? { code: '', detail: '' };
+        reasons.push(`${url}: answered ${status} ${code} ${detail}`.trimEnd());
+      } catch (error) {
+        reasons.push(`${url}: ${reasonOf(error)}`);
+      }
+    }
+    const message = `no agent published trust ${version}`;
+    throw new CliError('unreachable', message, { lines: reasons });
+  }
+
   /** Agents hold chains, and a chain has no hole. */
   async beyondHole(): Promise<null> {
     return null;

@@ -22,8 +22,8 @@ import type { Appended, Control } from './control.ts';
 import { CliError, cliError, exitOf, taken } from './exit.ts';
 import { betweenLines, landedAfter, landedSince } from './landed-between.ts';
 import { draftAll, type Plan, type PlannedCommit, safetyFault } from './plan.ts';
-import { type ProjectPaths, readPin } from './project.ts';
-import { readState, type State } from './state.ts';
+import type { ProjectPaths } from './project.ts';
+import { readState, type State, trustHere } from './state.ts';
 
 const TOO_LATE = 'somebody else was first: make a new plan';
 
@@ -54,7 +54,7 @@ export async function applyPlan(
   signing: Signing,
   control?: Control,
 ): Promise<readonly Landed[]> {
-  const trust = await readPin(project);
+  const trust = await trustHere(project);
   const author = authorOf(trust, signing);
   const state = await readState(project, trust, null, control);
   const commits = checkPlan(state, plan);
@@ -80,7 +80,9 @@ export function authorOf(
 ): string {
   const role = trust.roles.get(signer.kid);
   if (role === undefined) {
-    throw cliError(refuse('key-unknown', `trust.json names no key ${signer.kid}`));
+    throw cliError(
+      refuse('key-unknown', `trust ${trust.document.version} names no key ${signer.kid}`),
+    );
   }
   if (role.kind !== 'operator') {
     throw cliError(
@@ -106,6 +108,11 @@ function checkPlan({ holder, pieces, trust }: State, plan: Plan): readonly Plann
       details: { base: base.version, head: manifest.version, landed: [], between },
       lines: [...betweenLines(between), TOO_LATE],
     });
+  }
+  const { version: newest } = trust.document;
+  if (base.trust !== newest) {
+    const detail = `the plan is for trust ${base.trust}, ${newest} is published`;
+    throw cliError(refuse('stale', detail), { lines: ['make a new plan'] });
   }
   const groups = plan.commits.map(({ operations }) => operations);
   const { commits } = taken(draftAll(holder.state, groups, trust, pieces.nodes));
@@ -143,6 +150,7 @@ async function admit(
     version: head.version + 1n,
     previous,
     lamport: head.lamport + 1n,
+    trust: trust.document.version,
     class: derived,
     author,
     reason,

@@ -34,6 +34,8 @@ export interface Control {
   append(version: bigint, jws: Jws): Promise<Appended>;
   /** The signed trust document of a version, unverified, or null. Rejects as `read` does. */
   trust(version: bigint): Promise<unknown>;
+  /** Puts a signed trust document in place. Rejects as `read` does, or with CliError. */
+  publishTrust(version: bigint, jws: Jws): Promise<'created' | 'exists'>;
   /** A commit that lies beyond `head` though its predecessor is missing, else null. */
   beyondHole(head: bigint): Promise<bigint | null>;
   /** What sites attest now, signed; a directory does not know. */

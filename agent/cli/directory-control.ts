@@ -48,6 +48,10 @@ export class DirectoryControl implements Control {
     return this.#directory.trust(version);
   }
 
+  publishTrust(version: bigint, jws: Jws): Promise<'created' | 'exists'> {
+    return this.#directory.writeTrust(version, jws);
+  }
+
   async beyondHole(head: bigint): Promise<bigint | null> {
     const versions = (await this.#versions()).filter((version) => version > head);
     const [first] = versions.sort((a, b) => (a < b ? -1 : 1));

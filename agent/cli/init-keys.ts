@@ -71,6 +71,7 @@ export function signedTrust(config: Config, keys: KeySet): Promise<Jws> {
     kind: 'trust',
     cluster: config.cluster,
     version: 1n,
+    previous: null,
     threshold: config.threshold,
     root: { threshold: roots.length, keys: named('root', roots) },
     operators: { [OPERATOR]: operator.x },

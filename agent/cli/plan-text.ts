@@ -65,7 +65,8 @@ function countLines({ total, kinds, scopes, homes }: TenantCounts, hidden: numbe
 export function planText({ base, commits }: Plan): string {
   const lines = commits.map(({ class: derived, operations, manifest }, i) => {
     const version = base.version + BigInt(i) + 1n;
-    const size = count(operations.length, 'operation');
+    const many = count(operations.length, 'operation');
+    const size = operations.length === 0 ? `completes trust ${base.trust}` : many;
     return `  version ${version}: ${size}, class ${derived}, leads to manifest ${manifest}`;
   });
   if (lines.length === 0) return '';

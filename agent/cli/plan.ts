@@ -16,7 +16,7 @@ import { counterSchema, digestSchema, idSchema } from '../../shared/schema.ts';
 import { nodeCrypto } from '../adapters/crypto.ts';
 import { type BlastRadius, blastRadius } from './blast-radius.ts';
 import type { Config } from './config-schema.ts';
-import { type Change, differenceOf, type TenantDifference } from './difference.ts';
+import { type Change, type Difference, differenceOf, type TenantDifference } from './difference.ts';
 import { intoCommits } from './into-commits.ts';
 import type { State } from './state.ts';
 import { wantedBy } from './wanted.ts';
@@ -37,6 +37,8 @@ export const planSchema = z.strictObject({
     generation: counterSchema,
     version: counterSchema,
     envelope: z.nullable(digestSchema),
+    /** The trust document under which its commits are authored. */
+    trust: counterSchema,
   }),
   commits: z.array(plannedCommitSchema),
   summary: z.unknown(),
@@ -89,13 +91,14 @@ export function makePlan(state: State, config: Config, prune: boolean): Planned 
     tenants: countTenants(difference.tenants),
     blastRadius: blastRadius(head, pieces.nodes, after, difference),
   };
-  const drafted = draftAll(head, intoCommits(difference), trust, pieces.nodes);
+  const groups = groupsOf(difference, trust.document.version > head.manifest.trust);
+  const drafted = draftAll(head, groups, trust, pieces.nodes);
   if (isRefusal(drafted)) return { kind: 'refused', refusal: drafted, summary };
   const { commits } = drafted;
   const { cluster, generation, version } = head.manifest;
   const refusal = safetyFault(commits, version, summary.blastRadius);
   if (refusal !== null) return { kind: 'refused', refusal, summary };
-  const base = { generation, version, envelope: head.envelope };
+  const base = { generation, version, envelope: head.envelope, trust: trust.document.version };
   return { kind: 'planned', plan: { kind: 'plan', cluster, base, commits }, summary };
 }
 
@@ -112,6 +115,12 @@ function countTenants(tenants: readonly TenantDifference[]): TenantCounts {
     homes[home] = (homes[home] ?? 0) + 1;
   }
   return { total: tenants.length, kinds, scopes, homes };
+}
+
+/** Where nothing changes but trust, one commit without operations completes the rotation. */
+function groupsOf(difference: Difference, rotated: boolean): readonly (readonly Operation[])[] {
+  const groups = intoCommits(difference);
+  return groups.length === 0 && rotated ? [[]] : groups;
 }
 
 function withKept(before: Global, after: Global): Global {

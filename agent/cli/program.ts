@@ -29,6 +29,7 @@ export function programOf(run: Run, runWorld: (args: readonly string[]) => Promi
   addChanges(program, run);
   addAnswers(program, run);
   addKeys(program, run);
+  addTrust(program, run);
   program
     .command('world')
     .description('run the local world: agents, edges, gateways and services on this machine')
@@ -124,6 +125,39 @@ function addKeys(program: Command, run: Run): void {
     .description('make a key pair; the public half is printed')
     .requiredOption('--out <file>', 'where the private half goes, for its owner alone')
     .action((flags) => run(async () => (await import('./commands/keys.ts')).writeNewKey(flags)));
+}
+
+function addTrust(program: Command, run: Run): void {
+  const trust = program.command('trust').description('who is trusted, and how that changes');
+  withProject(withJson(trust.command('show')))
+    .description('show the trust documents, and the keys of the newest')
+    .action((flags) => run(async () => (await import('./commands/trust.ts')).showTrust(flags)));
+  withProject(withJson(trust.command('draft')))
+    .description('write the next trust document, to be signed by root keys')
+    .requiredOption('--out <file>', 'where it goes')
+    .option(
+      '--set <role/name=key...>',
+      'a new key, or another: operator/carol=KEY, agent/SITE/NAME=KEY',
+    )
+    .option(
+      '--remove <role/name...>',
+      'a key that is trusted no more; a site goes with its last agent',
+    )
+    .option('--threshold <what=number...>', 'sites=2, root=2, approver=2, recovery=1')
+    .action((flags) => run(async () => (await import('./commands/trust.ts')).draftTrust(flags)));
+  withProject(withJson(trust.command('sign')))
+    .description('show what a draft changes, and add the signature of one root key')
+    .argument('<file>', 'the draft')
+    .requiredOption('--key <file>', 'the private root key (- reads standard input)')
+    .action((file, flags) => {
+      return run(async () => (await import('./commands/trust.ts')).signTrust(file, flags));
+    });
+  withAgents(withProject(withJson(trust.command('publish'))))
+    .description('verify a signed draft and put it in place, for good')
+    .argument('<file>', 'the draft')
+    .action((file, flags) => {
+      return run(async () => (await import('./commands/trust.ts')).publishTrust(file, flags));
+    });
 }
 
 function withJson(command: Command): Command {

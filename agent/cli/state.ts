@@ -1,5 +1,6 @@
 // Control state as this command believes it: every commit that is shown, by a directory or by
-// agents, verified and folded under the pinned trust document by the code that agents and stores
+// agents, verified and folded under the pinned trust document and those that follow from it, by the
+// code that agents and stores
 // run. What is refused stops the command (exit 7), because a plan or an explanation on half a
 // history would be about another one.
 
@@ -14,14 +15,15 @@ import {
 import { decodeJws, type Verified } from '../../shared/control/jws.ts';
 import { admitBatch, verifyBatch } from '../../shared/control/receive.ts';
 import { type Refusal, refuse } from '../../shared/control/refusal.ts';
-import { newerTrust, type Trust } from '../../shared/control/trust.ts';
+import { type Trust, trustKind } from '../../shared/control/trust.ts';
 import { nodeCrypto } from '../adapters/crypto.ts';
+import { readTrust } from '../control/follow-trust.ts';
 import { Pieces } from '../control/pieces.ts';
 import { SourceError } from '../ports.ts';
 import type { Control, Offer } from './control.ts';
 import { DirectoryControl } from './directory-control.ts';
 import { CliError, cliError, EXIT } from './exit.ts';
-import type { ProjectPaths } from './project.ts';
+import { type ProjectPaths, readPin } from './project.ts';
 
 /** One verified commit, for `history`. */
 export type Commit = Omit<Envelope, 'kind' | 'operations' | 'approvals'> & {
@@ -46,13 +48,12 @@ export interface State {
  */
 export async function readState(
   project: ProjectPaths,
-  trust: Trust,
+  pin: Trust,
   until: bigint | null = null,
   control: Control = new DirectoryControl(project.control),
 ): Promise<State> {
   try {
-    await checkTrust(control, trust);
-    const state = await fold(control, trust, until);
+    const state = await fold(control, await trustOf(control, pin), until);
     if (until === null) await checkEnd(state);
     return state;
   } catch (error) {
@@ -175,25 +176,57 @@ function explanation(code: Refusal['code']): readonly string[] {
 }
 
 /**
+ * The pin with what the control directory adds to it; the pin alone where there is no directory, as
+ * on a machine that only checks a configuration. Rejects with CliError: those of `readPin`, and the
+ * code of a document that is refused (7).
+ */
+export async function trustHere(paths: ProjectPaths): Promise<Trust> {
+  const pin = await readPin(paths);
+  try {
+    return await trustIn(new DirectoryControl(paths.control), pin);
+  } catch (error) {
+    if (error instanceof SourceError) return pin;
+    throw error;
+  }
+}
+
+/** The same by whatever `control` is; a directory must carry the pin. Rejects as `readState` does. */
+export async function trustOf(control: Control, pin: Trust): Promise<Trust> {
+  try {
+    await checkPin(control, pin);
+    return await trustIn(control, pin);
+  } catch (error) {
+    if (!(error instanceof SourceError)) throw error;
+    throw new CliError('source-unreadable', error.message, { cause: error });
+  }
+}
+
+async function trustIn(control: Control, pin: Trust): Promise<Trust> {
+  const { version } = pin.document;
+  const where = `${control.where}: trust`;
+  const stored = decodeJws((await control.trust(version)) ?? pin.jws, trustKind, nodeCrypto);
+  const known = 'claimed' in stored && stored.digest === pin.digest;
+  if (!known) {
+    const fault = 'code' in stored ? stored : refuse('trust-previous', 'it is not the pinned one');
+    const detail = `${where} ${version}: ${fault.detail}`;
+    throw cliError({ ...fault, detail }, { exit: EXIT.verification });
+  }
+  const { trust, refused } = await readTrust(pin, { source: control, crypto: nodeCrypto });
+  const [fault] = refused;
+  if (fault === undefined || fault.code === 'rollback') return trust;
+  throw cliError({ ...fault, detail: `${where}: ${fault.detail}` }, { exit: EXIT.verification });
+}
+
+/**
  * The directory must carry the pinned trust document. Attack, or a volume that is not mounted: an
  * empty folder would look like a cluster before its first commit.
  */
-async function checkTrust(control: Control, trust: Trust): Promise<void> {
-  const { version } = trust.document;
-  const stored = await control.trust(version);
-  if (stored === null) {
-    const message = `${control.where} has no trust/${version}.json`;
-    const lines = ['it is no control directory, or its volume is not mounted'];
-    const more = control.kind === 'directory' ? { lines } : {};
-    throw new CliError('source-unreadable', message, more);
-  }
-  const newer = await control.trust(version + 1n);
-  const fault = newerTrust(stored, trust, nodeCrypto) ?? (newer === null ? null : rotated(version));
-  if (fault !== null) throw cliError(fault, { exit: EXIT.verification });
-}
-
-function rotated(version: bigint): Refusal {
-  return refuse('trust-rotation', `trust/${version + 1n}.json is newer than the pin`);
+async function checkPin(control: Control, pin: Trust): Promise<void> {
+  const { version } = pin.document;
+  if (control.kind === 'agents' || (await control.trust(version)) !== null) return;
+  const lines = ['it is no control directory, or its volume is not mounted'];
+  const message = `${control.where} has no trust/${version}.json`;
+  throw new CliError('source-unreadable', message, { lines });
 }
 
 /** Attack: one commit taken away, so that the head looks older. What lies beyond the hole tells. */

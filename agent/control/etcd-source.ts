@@ -142,7 +142,8 @@ export class EtcdSource implements CommitSource {
 
   async trust(version: bigint): Promise<unknown> {
     const found = await this.#get(this.keys.trust(version));
-    return found === null ? null : (parseJson(found.value)?.value ?? null);
+    // What is there and is no document must not look like nothing.
+    return found === null ? null : (parseJson(found.value)?.value ?? {});
   }
 
   async join(agent: string): Promise<unknown> {

@@ -5,9 +5,11 @@
 import { type Holder, screenCommit } from '../../shared/control/holder.ts';
 import { admitBatch, type HolderStorage, verifyBatch } from '../../shared/control/receive.ts';
 import { type ControlCode, type Refusal, refuse } from '../../shared/control/refusal.ts';
+import type { Trust } from '../../shared/control/trust.ts';
 import { COMMITS_PER_READ_MAX } from '../../shared/limits.ts';
 import { type AgentPorts, type RefusedCommit, SourceError, type SourceRead } from '../ports.ts';
 import { isFinal } from './final.ts';
+import { readTrust } from './follow-trust.ts';
 
 export interface Fault {
   readonly code: ControlCode | SourceError['code'];
@@ -19,6 +21,8 @@ export interface Desk {
   readonly holder: Holder;
   readonly storage: HolderStorage;
   advance(holder: Holder): void;
+  /** Adopts what was read of trust, and keeps it first. */
+  trusting(trust: Trust): Promise<void>;
   alarm(fault: Fault): void;
 }
 
@@ -36,12 +40,16 @@ export interface Followed {
 
 type Ports = Pick<AgentPorts, 'source' | 'crypto' | 'nowMs'>;
 
-/** Reads until there is no more. */
+/** Reads until there is no more: trust first, because commits are judged by it (C5). */
 export async function follow(desk: Desk, ports: Ports): Promise<Followed> {
+  const trust = await fromSource(desk, () => readTrust(desk.holder.trust, ports));
+  if (trust === null) return { state: 'unreadable', refused: null, read: null };
+  for (const refusal of trust.refused) desk.alarm(refusal);
+  await desk.trusting(trust.trust);
   for (;;) {
     const { version } = desk.holder.state.manifest;
     const from = version === 0n ? 1n : version;
-    const read = await readFrom(from, desk, ports);
+    const read = await fromSource(desk, () => ports.source.read(from));
     if (read === null) return { state: 'unreadable', refused: null, read };
     const ended = (state: Followed['state']) => ({ state, refused: null, read });
     if (read.wentBack === true) {
@@ -69,13 +77,10 @@ export async function follow(desk: Desk, ports: Ports): Promise<Followed> {
   }
 }
 
-async function readFrom(
-  version: bigint,
-  desk: Desk,
-  { source }: Ports,
-): Promise<SourceRead | null> {
+/** What the source says, or null, with an alarm, when it cannot be read. */
+async function fromSource<T>(desk: Desk, read: () => Promise<T>): Promise<T | null> {
   try {
-    return await source.read(version);
+    return await read();
   } catch (error) {
     if (!(error instanceof SourceError)) throw error;
     desk.alarm({ code: error.code, detail: error.message });

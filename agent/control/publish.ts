@@ -12,6 +12,7 @@ import {
 import { DELTA_VERSION, type Delta, sealDelta } from '../../shared/control/delta.ts';
 import type { Holder } from '../../shared/control/holder.ts';
 import type { Jws } from '../../shared/control/jws.ts';
+import { carriedTrust } from '../../shared/control/trust-chain.ts';
 import {
   ATTESTATIONS_PER_DELTA_MAX,
   COMMITS_PER_DELTA_MAX,
@@ -194,7 +195,7 @@ export function deltaFor(
     .map(({ signed }) => signed.jws);
   return {
     v: DELTA_VERSION,
-    trust: [holder.trust.jws],
+    trust: carriedTrust(holder.trust),
     commits: withinBytes(commits.slice(0, COMMITS_PER_DELTA_MAX)),
     attestations: attestations.slice(0, ATTESTATIONS_PER_DELTA_MAX),
   };

@@ -28,6 +28,9 @@ export async function ingest(
     view.count(delta.code);
     return refusal(delta.code, 403);
   }
+  // Before anything else: heads and words that this isolate reads next are judged by it (C5).
+  view.trusting(delta.trust);
+  for (const { code } of delta.refused) view.count(code);
   const stores = await Promise.all(ports.stores.map((store) => offer(store, body, ports)));
   await Promise.race([refresh(view, ports, colo), elapsed(INGEST_REFRESH_MS, ports)]);
   return json(200, { stores, edge: view.status(ports.nowMs()) });

@@ -8,6 +8,7 @@ import { parseCanonical, utf8 } from '../../shared/canonical.ts';
 import type { EdgeStatus } from '../../shared/control/answer.ts';
 import { compareVersions, type Link } from '../../shared/control/chain.ts';
 import { adoptHead, emptyMirror, type Mirror } from '../../shared/control/head.ts';
+import { trusting } from '../../shared/control/holder.ts';
 import { type MapName, type MapNode, readNode } from '../../shared/control/merkle-map.ts';
 import { type Global, globalSchema } from '../../shared/control/record.ts';
 import { type Refusal, refuse } from '../../shared/control/refusal.ts';
@@ -43,6 +44,11 @@ export class View {
     return this.#mirror.trust;
   }
 
+  /** Adopts what a delta brought of trust; never goes back. */
+  trusting(trust: Trust): void {
+    this.#mirror = trusting(this.#mirror, trust);
+  }
+
   get standing(): Standing | null {
     return this.#standing;
   }
@@ -76,8 +82,11 @@ export class View {
       return false;
     }
     for (const { code } of adopted.refused) this.count(code);
-    // Another request may have adopted a newer head while this one verified: never go back.
-    if (!isOlder(adopted.mirror, this.#mirror)) this.#mirror = adopted.mirror;
+    // Another request may have adopted a newer head, or newer trust, while this one verified:
+    // never go back in either.
+    const held = this.#mirror;
+    const next = isOlder(adopted.mirror, held) ? held : adopted.mirror;
+    this.#mirror = trusting(trusting(next, held.trust), adopted.mirror.trust);
     this.#stand();
     return true;
   }

@@ -13,10 +13,20 @@ import { globalSchema } from '../../shared/control/record.ts';
 import { isRefusal, type Refusal, refuse } from '../../shared/control/refusal.ts';
 import type { ControlState } from '../../shared/control/state.ts';
 import type { Trust } from '../../shared/control/trust.ts';
+import { type Adopted, adoptTrust } from '../../shared/control/trust-chain.ts';
 import { usageSchema } from '../../shared/control/usage.ts';
 import type { Crypto } from '../../shared/crypto.ts';
 import { type Digest, digestBytes } from '../../shared/digest.ts';
 import type { CommitRow, Rows } from './rows.ts';
+
+/**
+ * The pin with the documents that were adopted before: each is verified again, forwards and back
+ * from the pin. A row that does not hold is left out; agents bring it again.
+ */
+export function openTrustRows(rows: Rows, pin: Trust, crypto: Crypto): Promise<Adopted> {
+  const inputs = rows.trust().map((jws) => parseJson(jws)?.value);
+  return adoptTrust(pin, inputs, crypto);
+}
 
 /** The floor that the rows prove, and what is wrong with the row, if anything. */
 export interface OpenedFloor {

@@ -1,12 +1,13 @@
-// The rows of an edge store: commits, pieces by digest, the floor (E1, E5). Every write of one
-// commit is one transaction. Pieces that a commit replaces stay for some hundred versions, because
-// isolates still walk from older roots.
+// The rows of an edge store: commits, pieces by digest, the floor, trust (E1, E5, C5). Every write
+// of one commit is one transaction. Pieces that a commit replaces stay for some hundred versions,
+// because isolates still walk from older roots.
 
 import { canonical } from '../../shared/canonical.ts';
 import type { Place } from '../../shared/control/answer.ts';
 import type { Admitted } from '../../shared/control/holder.ts';
 import type { Jws } from '../../shared/control/jws.ts';
 import type { Writes } from '../../shared/control/state.ts';
+import type { Trust } from '../../shared/control/trust.ts';
 import type { Digest } from '../../shared/digest.ts';
 import { CHAIN_LINKS_MAX, NODE_RETENTION_VERSIONS } from '../../shared/limits.ts';
 
@@ -19,6 +20,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS floor (
     one INTEGER PRIMARY KEY CHECK (one = 1), generation TEXT NOT NULL, version TEXT NOT NULL,
     jws TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS trust (version INTEGER PRIMARY KEY, jws TEXT NOT NULL);
 `;
 
 export interface CommitRow {
@@ -65,6 +67,25 @@ export class Rows {
     return row ?? null;
   }
 
+  /** Signed trust documents, oldest first. */
+  trust(): readonly string[] {
+    return this.#storage.sql
+      .exec<{ jws: string }>('SELECT jws FROM trust ORDER BY version')
+      .toArray()
+      .map(({ jws }) => jws);
+  }
+
+  /** All that are held, in place of what was there. */
+  setTrust({ held }: Trust): void {
+    this.#storage.transactionSync(() => {
+      this.#storage.sql.exec('DELETE FROM trust');
+      for (const [version, { jws }] of held) {
+        const text = JSON.stringify(jws);
+        this.#storage.sql.exec('INSERT INTO trust VALUES (?, ?)', Number(version), text);
+      }
+    });
+  }
+
   store({ link, writes }: Admitted): void {
     const version = Number(link.version);
     this.#storage.transactionSync(() => {
@@ -83,7 +104,7 @@ export class Rows {
     });
   }
 
-  /** Everything but the floor goes; what remains is the state before the first commit. */
+  /** Everything but floor and trust goes; what remains is the state before the first commit. */
   reset(genesis: Writes): void {
     this.#storage.transactionSync(() => {
       this.#storage.sql.exec('DELETE FROM commits');

@@ -7,7 +7,7 @@ import { compareVersions } from '../../shared/control/chain.ts';
 import { openDelta } from '../../shared/control/delta.ts';
 import { isOnFork } from '../../shared/control/fork.ts';
 import { writeHead } from '../../shared/control/head.ts';
-import { emptyHolder, type Holder } from '../../shared/control/holder.ts';
+import { emptyHolder, type Holder, trusting } from '../../shared/control/holder.ts';
 import {
   type MapNode,
   MissingNodeError,
@@ -18,7 +18,7 @@ import { type Refusal, refuse } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import type { Crypto } from '../../shared/crypto.ts';
 import { type Digest, digestBytes } from '../../shared/digest.ts';
-import { type Floor, openFloor, openHolder, readState } from './open.ts';
+import { type Floor, openFloor, openHolder, openTrustRows, readState } from './open.ts';
 import type { Rows } from './rows.ts';
 
 export interface StorePorts {
@@ -51,8 +51,13 @@ export class Store {
     };
   }
 
-  static async open(id: string, trust: Trust, ports: StorePorts): Promise<Store> {
+  static async open(id: string, pin: Trust, ports: StorePorts): Promise<Store> {
     const { rows, crypto } = ports;
+    const { trust, refused } = await openTrustRows(rows, pin, crypto);
+    for (const { code, detail } of refused) {
+      ports.log({ alarm: code, store: id, detail, action: 'trust row left out' });
+    }
+    if (refused.length > 0) rows.setTrust(trust);
     const { floor, fault } = await openFloor(rows, trust, crypto);
     if (fault !== null) {
       ports.log({ alarm: fault.code, store: id, detail: fault.detail, action: 'floor put right' });
@@ -71,13 +76,14 @@ export class Store {
     const { crypto, nowMs } = this.#ports;
     const delta = await openDelta(text, this.#holder.trust, crypto);
     if (delta.kind === 'refused') return this.#answer([delta], delta.code);
+    this.#trusting(delta.trust);
     const batch = await verifyBatch(this.#holder, delta, crypto);
     try {
       const taken = admitBatch(this.#holder, batch, this.#storage, nowMs(), crypto);
       this.#holder = taken.holder;
       this.#leaveFork(delta.commits, nowMs());
       this.#raiseFloor();
-      return this.#answer(taken.refused);
+      return this.#answer([...delta.refused, ...taken.refused]);
     } catch (error) {
       if (!(error instanceof MissingNodeError)) throw error;
       this.#startAgain(refuse('digest', error.message));
@@ -96,6 +102,14 @@ export class Store {
     if (text === null || digestBytes(utf8(text), this.#ports.crypto) === digest) return text;
     this.#startAgain(refuse('digest', `piece ${digest} is damaged`));
     return null;
+  }
+
+  /** Rows first: after a restart the store still knows what it judged by. */
+  #trusting(adopted: Trust): void {
+    const next = trusting(this.#holder, adopted);
+    if (next === this.#holder) return;
+    this.#ports.rows.setTrust(next.trust);
+    this.#holder = next;
   }
 
   /** Back to what is active, when what is held beyond it is not what sites attest (`fork.ts`). */

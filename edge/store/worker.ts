@@ -9,7 +9,7 @@ import { Rows } from './rows.ts';
 import { Store } from './store.ts';
 
 export interface StoreEnv {
-  /** The first trust document, as signed. */
+  /** The pinned trust document, as signed: the first, or a later one (C5). */
   readonly TRUST: string;
 }
 

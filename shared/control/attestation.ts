@@ -14,7 +14,7 @@ import {
 import { counterSchema, digestSchema, idSchema } from '../schema.ts';
 import type { DocumentKind, Verified } from './jws.ts';
 import { type Refusal, refuse } from './refusal.ts';
-import type { Trust } from './trust.ts';
+import { isAgentKey, type Trust, type TrustDoc } from './trust.ts';
 
 const msSchema = z.int().check(z.gte(0));
 
@@ -103,6 +103,33 @@ export function receiveAttestation(
   return { latest, ...sighted(book, value) };
 }
 
+/**
+ * The book under another trust document: without the words of keys that it does not name. A site
+ * that lost a key begins anew, because root keys have looked at it: what a stolen key said must
+ * not make a liar of the one that replaces it.
+ */
+export function bookUnder(
+  book: AttestationBook,
+  before: TrustDoc,
+  after: TrustDoc,
+): AttestationBook {
+  const changed = new Set<string>();
+  for (const [kid, role] of before.roles) {
+    if (role.kind === 'agent' && !isAgentKey(after, kid, role.site, role.name)) {
+      changed.add(role.site);
+    }
+  }
+  return {
+    latest: new Map(
+      [...book.latest].filter(([kid, { signed }]) => {
+        return isAgentKey(after, kid, signed.value.site, signed.value.agent);
+      }),
+    ),
+    sightings: new Map([...book.sightings].filter(([site]) => !changed.has(site))),
+    equivocators: new Set([...book.equivocators].filter((site) => !changed.has(site))),
+  };
+}
+
 /** One entry a site that has not contradicted itself: its attestations still valid at `nowMs`. */
 export function validBySite(
   book: AttestationBook,
@@ -110,10 +137,11 @@ export function validBySite(
   nowMs: number,
 ): ReadonlyMap<string, readonly Attestation[]> {
   const bySite = new Map<string, Attestation[]>();
-  for (const { signed, validUntilMs } of book.latest.values()) {
-    const { site } = signed.value;
-    if (validUntilMs <= nowMs || book.equivocators.has(site) || !trust.sites.includes(site))
-      continue;
+  for (const [kid, { signed, validUntilMs }] of book.latest) {
+    const { site, agent } = signed.value;
+    if (validUntilMs <= nowMs || book.equivocators.has(site)) continue;
+    // Attack: a key that was revoked since it spoke.
+    if (!isAgentKey(trust, kid, site, agent)) continue;
     const list = bySite.get(site);
     if (list === undefined) bySite.set(site, [signed.value]);
     else list.push(signed.value);

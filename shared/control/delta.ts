@@ -11,11 +11,13 @@ import {
   ATTESTATIONS_PER_DELTA_MAX,
   COMMITS_PER_DELTA_MAX,
   DELTA_BYTES_MAX,
+  TRUST_PER_DELTA_MAX,
 } from '../limits.ts';
 import { digestSchema, firstIssue, idSchema } from '../schema.ts';
 import { type DocumentKind, decodeJws, type Jws, signJws, verifyJws } from './jws.ts';
 import { type Refusal, refuse } from './refusal.ts';
-import { keyringOf, newerTrust, type Trust } from './trust.ts';
+import { keyringOf, type Trust } from './trust.ts';
+import { adoptTrust } from './trust-chain.ts';
 
 export const DELTA_VERSION = 1;
 
@@ -32,7 +34,7 @@ const versionSchema = z.looseObject({ v: z.int() });
 // Loose: a sender of the next version may add members; they are signed for, and ignored here.
 export const deltaSchema = z.looseObject({
   v: z.int(),
-  trust: z.array(z.unknown()).check(z.maxLength(8)),
+  trust: z.array(z.unknown()).check(z.maxLength(TRUST_PER_DELTA_MAX)),
   commits: z.array(z.unknown()).check(z.maxLength(COMMITS_PER_DELTA_MAX)),
   attestations: z.array(z.unknown()).check(z.maxLength(ATTESTATIONS_PER_DELTA_MAX)),
   sender: z.unknown(),
@@ -55,6 +57,10 @@ const senderKind: DocumentKind<z.infer<typeof senderSchema>> = {
 export interface OpenedDelta {
   readonly kind: 'delta';
   readonly sender: { readonly site: string; readonly agent: string };
+  /** What is held and what the delta brought of trust: adopted before the rest is judged. */
+  readonly trust: Trust;
+  /** Trust documents that were not taken; they stop nothing else. */
+  readonly refused: readonly Refusal[];
   readonly commits: readonly unknown[];
   readonly attestations: readonly unknown[];
 }
@@ -72,13 +78,14 @@ export async function sealDelta(
 }
 
 /**
- * C9 up to the sender: bounds, encoding, sender's signature and role, cluster, trust. Refusals:
- * too-large, malformed, encoding, version-unsupported, algorithm, key-unknown, signature, sender,
- * cluster, trust-rotation.
+ * C9 up to the sender: bounds, encoding, trust, sender's signature and role, cluster. The sender is
+ * judged by the trust that it brings, so that a receiver which has just started knows rotated keys;
+ * what a refused sender brings is not adopted. Refusals: too-large, malformed, encoding,
+ * version-unsupported, algorithm, key-unknown, signature, sender, cluster.
  */
 export async function openDelta(
   text: string,
-  trust: Trust,
+  held: Trust,
   crypto: Crypto,
 ): Promise<OpenedDelta | Refusal> {
   if (text.length > DELTA_BYTES_MAX || utf8Length(text) > DELTA_BYTES_MAX) {
@@ -93,6 +100,7 @@ export async function openDelta(
   const parsed = deltaSchema.safeParse(json.value);
   if (!parsed.success) return refuse('malformed', firstIssue(parsed.error));
   const { sender: jws, ...rest } = parsed.data;
+  const { trust, refused } = await adoptTrust(held, rest.trust, crypto);
   const decoded = decodeJws(jws, senderKind, crypto);
   if (!('claimed' in decoded)) return decoded;
   const sender = await verifyJws(decoded, keyringOf(trust, 'agent'), crypto);
@@ -104,12 +112,8 @@ export async function openDelta(
   }
   if (cluster !== trust.cluster) return refuse('cluster', cluster);
   if (digest !== digestRest(rest, crypto)) return refuse('sender', 'signed for another body');
-  for (const document of rest.trust) {
-    const fault = newerTrust(document, trust, crypto);
-    if (fault !== null) return fault;
-  }
   const { commits, attestations } = rest;
-  return { kind: 'delta', sender: { site, agent }, commits, attestations };
+  return { kind: 'delta', sender: { site, agent }, trust, refused, commits, attestations };
 }
 
 function digestRest(rest: unknown, hasher: Hasher): Digest {

@@ -35,14 +35,15 @@ export const envelopeSchema = z.strictObject({
   /** Digest of the envelope before; null in version 1. */
   previous: z.nullable(digestSchema),
   lamport: counterSchema,
+  /** Version of the trust document under which it is authored: who may sign, which sites are. */
+  trust: counterSchema,
   class: z.enum(['normal', 'safety']),
   author: idSchema,
   reason: z.string().check(z.minLength(1), z.maxLength(REASON_LENGTH_MAX)),
   /** Chosen by the author; an ambiguous write is recognised by it. */
   opId: z.string().check(z.regex(/^[A-Za-z0-9_-]{8,64}$/)),
-  operations: z
-    .array(operationSchema)
-    .check(z.minLength(1), z.maxLength(OPERATIONS_PER_COMMIT_MAX)),
+  /** None only where `trust` rises: such a commit completes a rotation. */
+  operations: z.array(operationSchema).check(z.maxLength(OPERATIONS_PER_COMMIT_MAX)),
   /** Digest of the resulting manifest. */
   manifest: digestSchema,
   /** Signatures of approvers over the STEP (C3); none can be given yet. */

@@ -43,8 +43,8 @@ export function fold(
   nodes: NodeSource,
   hasher: Hasher,
 ): Folded | Refusal {
-  if (operations.length < 1 || operations.length > OPERATIONS_PER_COMMIT_MAX) {
-    return refuse('operations', `1 to ${OPERATIONS_PER_COMMIT_MAX} in a commit`);
+  if (operations.length > OPERATIONS_PER_COMMIT_MAX) {
+    return refuse('operations', `${OPERATIONS_PER_COMMIT_MAX} in a commit at most`);
   }
   const edits = parseOperations(operations);
   if (isRefusal(edits)) return edits;

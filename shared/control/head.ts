@@ -6,17 +6,23 @@
 import * as z from 'zod/mini';
 import { canonical, parseJson, toWire, utf8, utf8Length } from '../canonical.ts';
 import type { Crypto } from '../crypto.ts';
-import { ATTESTATIONS_PER_DELTA_MAX, DELTA_BYTES_MAX, HEAD_COMMITS_MAX } from '../limits.ts';
+import {
+  ATTESTATIONS_PER_DELTA_MAX,
+  DELTA_BYTES_MAX,
+  HEAD_COMMITS_MAX,
+  TRUST_PER_DELTA_MAX,
+} from '../limits.ts';
 import { firstIssue } from '../schema.ts';
 import type { Place } from './answer.ts';
 import { EMPTY_BOOK, receiveAttestation } from './attestation.ts';
 import { type Chain, compareVersions, type Link, linkOf, newest } from './chain.ts';
 import { envelopeKind } from './envelope.ts';
-import { activated, type Holder, verifyAttestations, verifyCommit } from './holder.ts';
+import { activated, type Holder, trusting, verifyAttestations, verifyCommit } from './holder.ts';
 import { decodeJws } from './jws.ts';
 import { readManifest } from './manifest.ts';
 import { type Refusal, refuse } from './refusal.ts';
-import type { Trust } from './trust.ts';
+import { type Trust, trustAt } from './trust.ts';
+import { adoptTrust, carriedTrust } from './trust-chain.ts';
 
 /** What an isolate holds: a holder without the folded state. */
 export type Mirror = Omit<Holder, 'state'>;
@@ -24,6 +30,7 @@ export type Mirror = Omit<Holder, 'state'>;
 // Loose: the store may be one version ahead of the isolate's Worker (E1).
 const headSchema = z.looseObject({
   v: z.int(),
+  trust: z._default(z.array(z.unknown()).check(z.maxLength(TRUST_PER_DELTA_MAX)), []),
   commits: z
     .array(z.looseObject({ jws: z.unknown(), manifest: z.unknown() }))
     .check(z.maxLength(HEAD_COMMITS_MAX)),
@@ -37,7 +44,8 @@ export const HEAD_VERSION = 1;
  * An isolate needs the active commit first, then those that sites name. Nothing below `floor` is
  * offered (E5): words from before, replayed to a holder that has just started, would bring it back.
  */
-export function writeHead({ chain, book, active }: Holder, floor: Place | null = null): string {
+export function writeHead(holder: Holder, floor: Place | null = null): string {
+  const { chain, book, active } = holder;
   const links = withinBytes(offered(chain, active, floor));
   const commits = links.map(({ jws, manifest }) => ({
     jws,
@@ -45,23 +53,24 @@ export function writeHead({ chain, book, active }: Holder, floor: Place | null =
   }));
   const newestWords = [...book.latest.values()].slice(-ATTESTATIONS_PER_DELTA_MAX);
   const attestations = newestWords.map(({ signed }) => signed.jws);
-  return JSON.stringify({ v: HEAD_VERSION, commits, attestations });
+  const trust = carriedTrust(holder.trust);
+  return JSON.stringify({ v: HEAD_VERSION, trust, commits, attestations });
 }
 
 export interface AdoptedHead {
   readonly kind: 'adopted';
   readonly mirror: Mirror;
-  /** Attestations that were not taken, for the counters. */
+  /** Attestations and trust documents that were not taken, for the counters. */
   readonly refused: readonly Refusal[];
 }
 
 /**
  * Verifies a head and takes what is new in it. Nothing of it is taken when any commit is refused:
- * too-large, malformed, encoding, version-unsupported, cluster, key-unknown, signature, author,
- * digest, rules, manifest, previous, gap, equivocation.
+ * too-large, malformed, encoding, version-unsupported, cluster, trust-missing, key-unknown,
+ * signature, author, digest, rules, manifest, previous, trust-old, gap, equivocation.
  */
 export async function adoptHead(
-  mirror: Mirror,
+  before: Mirror,
   text: string,
   nowMs: number,
   crypto: Crypto,
@@ -73,6 +82,9 @@ export async function adoptHead(
   if (!parsed.success) return refuse('malformed', firstIssue(parsed.error));
   const { v, commits, attestations } = parsed.data;
   if (v !== HEAD_VERSION) return refuse('version-unsupported', `head v ${v}`);
+  // Trust first: by it is judged who may have said the rest (C5).
+  const adopted = await adoptTrust(before.trust, parsed.data.trust, crypto);
+  const mirror = trusting(before, adopted.trust);
   const links: Link[] = [];
   for (const commit of commits) {
     const link = await readLink(mirror, commit, crypto);
@@ -83,7 +95,7 @@ export async function adoptHead(
   if ('code' in chain) return chain;
   const { trust } = mirror;
   const { verified, refused } = await verifyAttestations(mirror.book, attestations, trust, crypto);
-  const notTaken = [...refused];
+  const notTaken = [...adopted.refused, ...refused];
   let { book } = mirror;
   for (const signed of verified) {
     const next = receiveAttestation(book, signed, trust, nowMs);
@@ -112,17 +124,19 @@ async function readLink(
   const envelope = await verifyCommit(decoded, trust, crypto);
   if ('code' in envelope) return envelope;
   const [kid = '', ...others] = envelope.kids;
-  if (others.length > 0 || trust.roles.get(kid)?.name !== claimed.author) {
+  const author = trustAt(trust, claimed.trust)?.roles.get(kid)?.name;
+  if (others.length > 0 || author !== claimed.author) {
     return refuse('author', `not signed by ${claimed.author}`);
   }
   const manifest = readManifest(utf8(canonical(wire ?? null)), claimed.manifest, crypto);
   if ('code' in manifest) return manifest;
-  const { cluster, generation, version, lamport } = manifest;
+  const { cluster, generation, version, lamport, trust: under } = manifest;
   const matches =
     cluster === claimed.cluster &&
     generation === claimed.generation &&
     version === claimed.version &&
-    lamport === claimed.lamport;
+    lamport === claimed.lamport &&
+    under === claimed.trust;
   return matches ? linkOf(envelope, manifest) : refuse('manifest', `${claimed.version}`);
 }
 
@@ -155,6 +169,7 @@ function joined({ chain, active }: Mirror, links: readonly Link[]): Chain | Refu
     if (link.previous !== before.digest || previous !== before.manifestDigest) {
       return refuse('previous', `${link.version}`);
     }
+    if (link.manifest.trust < before.manifest.trust) return refuse('trust-old', `${link.version}`);
   }
   const head = newest(links);
   if (head === null || active === null) return head === null ? chain : links;

@@ -9,6 +9,7 @@ import {
   type Attestation,
   type AttestationBook,
   attestationKind,
+  bookUnder,
   EMPTY_BOOK,
   isHeld,
   receiveAttestation,
@@ -19,7 +20,8 @@ import { type Decoded, decodeJws, type Verified, verifyJws } from './jws.ts';
 import type { NodeSource } from './merkle-map.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { type ControlState, genesis, type Writes } from './state.ts';
-import { keyringOf, type Trust } from './trust.ts';
+import { keyringOf, type Trust, trustAt } from './trust.ts';
+import { laterTrust } from './trust-chain.ts';
 import { judge } from './validity.ts';
 
 export interface Holder {
@@ -75,13 +77,30 @@ export function screenCommit(
   return { kind: 'new', decoded };
 }
 
-/** The author's signature. Refusals: key-unknown, signature. */
-export function verifyCommit(
+/**
+ * The author's signature, by the very trust document that the commit names: what was signed under
+ * an older one verifies for ever, and a receiver that lacks one halts. Refusals: trust-missing,
+ * key-unknown, signature.
+ */
+export async function verifyCommit(
   decoded: Decoded<Envelope>,
   trust: Trust,
   crypto: Crypto,
 ): Promise<Verified<Envelope> | Refusal> {
-  return verifyJws(decoded, keyringOf(trust, 'operator'), crypto);
+  const { trust: version } = decoded.claimed;
+  const under = trustAt(trust, version);
+  if (under === null) return refuse('trust-missing', `trust ${version} is not held`);
+  return verifyJws(decoded, keyringOf(under, 'operator'), crypto);
+}
+
+/**
+ * `holder` under what it was brought of trust, before anything else is judged: words of keys that
+ * are no longer named stop counting at once. What is active stays so.
+ */
+export function trusting<T extends Pick<Holder, 'trust' | 'book'>>(holder: T, adopted: Trust): T {
+  const trust = laterTrust(holder.trust, adopted);
+  if (trust === holder.trust) return holder;
+  return { ...holder, trust, book: bookUnder(holder.book, holder.trust, trust) };
 }
 
 export interface Admitted {

@@ -20,6 +20,8 @@ export const manifestSchema = z.strictObject({
   lamport: counterSchema,
   /** Rules under which the NEXT commit is judged. */
   rules: z.int(),
+  /** Version of the trust document of the newest commit; no later one may stand on an older. */
+  trust: counterSchema,
   /** Digest of the manifest before; null in the first one. */
   previous: z.nullable(digestSchema),
   global: digestSchema,

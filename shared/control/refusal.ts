@@ -17,7 +17,11 @@ export type ControlCode =
   | 'trust-shared-key'
   | 'trust-threshold'
   | 'trust-signatures'
-  | 'trust-rotation'
+  | 'trust-gap'
+  | 'trust-previous'
+  | 'trust-fork'
+  | 'trust-missing'
+  | 'trust-old'
   // the place in the chain
   | 'cluster'
   | 'generation'

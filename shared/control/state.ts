@@ -45,6 +45,7 @@ export function genesis(cluster: string, hasher: Hasher): { state: ControlState;
     version: 0n,
     lamport: 0n,
     rules: RULES,
+    trust: 1n,
     previous: null,
     global: digestOf(EMPTY_GLOBAL, hasher),
     usage: digestOf(EMPTY_USAGE, hasher),

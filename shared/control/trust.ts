@@ -1,13 +1,21 @@
 // The trust document (C5): who may sign what. It is self-certifying: its own root keys sign it, and
-// the first one is pinned out of band (a variable of the Worker, a file of the agent). Every other
-// check of control state starts here, so it is strict: one key has one role under one name.
+// one of them is pinned out of band (a variable of the Worker, a file of the agent); those before
+// and after it are verified from there (`trust-chain.ts`). Every other check of control state
+// starts here, so it is strict: one key has one role under one name.
 
 import * as z from 'zod/mini';
 import type { Crypto, Hasher } from '../crypto.ts';
 import type { Digest } from '../digest.ts';
 import { SITES_MAX, TRUST_BYTES_MAX } from '../limits.ts';
-import { counterSchema, idSchema } from '../schema.ts';
-import { type DocumentKind, decodeJws, type Jws, type Keyring, verifyJws } from './jws.ts';
+import { counterSchema, digestSchema, idSchema } from '../schema.ts';
+import {
+  type Decoded,
+  type DocumentKind,
+  decodeJws,
+  type Jws,
+  type Keyring,
+  verifyJws,
+} from './jws.ts';
 import { enrol, thumbprint } from './keys.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 
@@ -18,20 +26,30 @@ const quorumSchema = z.strictObject({
   keys: keysSchema,
 });
 
-export const trustSchema = z.strictObject({
-  kind: z.literal('trust'),
-  cluster: idSchema,
-  version: counterSchema,
-  /** Distinct sites that must agree (C10). */
-  threshold: z.int().check(z.gte(1)),
-  root: quorumSchema,
-  operators: keysSchema,
-  approvers: quorumSchema,
-  provisioners: keysSchema,
-  recovery: quorumSchema,
-  sites: z.record(idSchema, z.strictObject({ agents: keysSchema })),
-  edges: keysSchema,
-});
+export const trustSchema = z
+  .strictObject({
+    kind: z.literal('trust'),
+    cluster: idSchema,
+    version: counterSchema,
+    /** Digest of the document before; null in version 1. */
+    previous: z.nullable(digestSchema),
+    /** Distinct sites that must agree (C10). */
+    threshold: z.int().check(z.gte(1)),
+    root: quorumSchema,
+    operators: keysSchema,
+    approvers: quorumSchema,
+    provisioners: keysSchema,
+    recovery: quorumSchema,
+    sites: z.record(idSchema, z.strictObject({ agents: keysSchema })),
+    edges: keysSchema,
+  })
+  .check(
+    z.refine(({ version }) => version >= 1n, 'the first version is 1'),
+    z.refine(
+      ({ version, previous }) => (version === 1n) === (previous === null),
+      'a version beyond 1 names the one before',
+    ),
+  );
 
 export type TrustDocument = z.infer<typeof trustSchema>;
 
@@ -48,7 +66,8 @@ export type Role =
     }
   | { readonly kind: 'agent'; readonly name: string; readonly site: string };
 
-export interface Trust {
+/** One document, its keys by role. */
+export interface TrustDoc {
   readonly document: TrustDocument;
   readonly digest: Digest;
   readonly jws: Jws;
@@ -59,55 +78,66 @@ export interface Trust {
   readonly keys: ReadonlyMap<string, Uint8Array>;
 }
 
+/** The newest document, by which all is judged but commits; those name the one they stand on. */
+export interface Trust extends TrustDoc {
+  /** Every document that is held, the newest too: versions without a hole, oldest first. */
+  readonly held: ReadonlyMap<bigint, TrustDoc>;
+}
+
+/** The document of a version, or null when it is not held. */
+export function trustAt(trust: Trust, version: bigint): TrustDoc | null {
+  return trust.held.get(version) ?? null;
+}
+
+/** Is `kid`, by this document, the key of this agent of this site? */
+export function isAgentKey(trust: TrustDoc, kid: string, site: string, agent: string): boolean {
+  const role = trust.roles.get(kid);
+  return role?.kind === 'agent' && role.site === site && role.name === agent;
+}
+
 /** The keys of one kind of role, for `verifyJws`: any other key is unknown there. */
-export function keyringOf(trust: Trust, kind: Role['kind']): Keyring {
+export function keyringOf(trust: TrustDoc, kind: Role['kind']): Keyring {
   return (kid) => (trust.roles.get(kid)?.kind === kind ? (trust.keys.get(kid) ?? null) : null);
 }
 
 /**
- * Reads and verifies the first trust document. Refusals: those of `decodeJws`, and trust-key,
- * trust-shared-key, trust-threshold, trust-signatures, signature, key-unknown.
+ * Reads and verifies the pinned trust document, of whatever version. Refusals: those of
+ * `decodeJws` and `readDocument`, and trust-signatures, signature, key-unknown.
  */
 export async function openTrust(input: unknown, crypto: Crypto): Promise<Trust | Refusal> {
   const decoded = decodeJws(input, trustKind, crypto);
   if (!('claimed' in decoded)) return decoded;
-  const document = decoded.claimed;
-  const enrolled = enrolKeys(document, crypto);
-  if (isRefusal(enrolled)) return enrolled;
-  const fault = thresholdFault(document);
-  if (fault !== null) return refuse('trust-threshold', fault);
-  const { roles, keys } = enrolled;
-  const trust: Trust = {
-    document,
-    digest: decoded.digest,
-    jws: decoded.jws,
-    cluster: document.cluster,
-    threshold: document.threshold,
-    sites: Object.keys(document.sites).sort(),
-    roles,
-    keys,
-  };
+  const read = readDocument(decoded, crypto);
+  if (isRefusal(read)) return read;
+  const own = keyringOf(read, 'root');
+  const { version, root } = read.document;
+  // The root keys of the document before sign a later one too; here nobody can judge them.
+  const signatures = decoded.signatures.filter(({ kid }) => version === 1n || own(kid) !== null);
   // Attack: a document that names its own new keys. Only its root keys may vouch for it.
-  const verified = await verifyJws(decoded, keyringOf(trust, 'root'), crypto);
+  const verified = await verifyJws({ ...decoded, signatures }, own, crypto);
   if ('code' in verified) return verified;
-  if (verified.kids.length < document.root.threshold) {
-    return refuse(
-      'trust-signatures',
-      `${verified.kids.length} of ${document.root.threshold} root keys`,
-    );
+  if (verified.kids.length < root.threshold) {
+    return refuse('trust-signatures', `${verified.kids.length} of ${root.threshold} root keys`);
   }
-  return trust;
+  return { ...read, held: new Map([[version, read]]) };
 }
 
 /**
- * What a trust document that arrives with a delta means: the one we hold (null), or a newer one.
- * Rotation is not built yet, so a newer document is refused rather than skipped (C4: halt).
+ * What a document says, whoever signed it. Refusals: trust-key, trust-shared-key,
+ * trust-threshold.
  */
-export function newerTrust(input: unknown, held: Trust, hasher: Hasher): Refusal | null {
-  const decoded = decodeJws(input, trustKind, hasher);
-  if (!('claimed' in decoded)) return decoded;
-  if (decoded.digest === held.digest) return null;
-  return refuse('trust-rotation', `trust ${decoded.claimed.version} is not the one held`);
+export function readDocument(
+  { claimed: document, digest, jws }: Omit<Decoded<TrustDocument>, 'signatures'>,
+  hasher: Hasher,
+): TrustDoc | Refusal {
+  const enrolled = enrolKeys(document, hasher);
+  if (isRefusal(enrolled)) return enrolled;
+  const fault = thresholdFault(document);
+  if (fault !== null) return refuse('trust-threshold', fault);
+  const { cluster, threshold } = document;
+  const { roles, keys } = enrolled;
+  const sites = Object.keys(document.sites).sort();
+  return { document, digest, jws, cluster, threshold, sites, roles, keys };
 }
 
 interface Enrolled {

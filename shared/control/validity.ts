@@ -13,7 +13,7 @@ import type { MapNode, NodeSource } from './merkle-map.ts';
 import { updateMap } from './merkle-update.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 import { type ControlState, entryToWire, type Writes } from './state.ts';
-import type { Trust } from './trust.ts';
+import { type Trust, type TrustDoc, trustAt } from './trust.ts';
 
 export interface Accepted {
   readonly kind: 'accepted';
@@ -22,23 +22,34 @@ export interface Accepted {
   readonly folded: Folded;
 }
 
-/** The state that `operations` lead to, not yet signed by anyone: `state.envelope` is null. */
+/**
+ * The state that `operations` lead to under the document `trust`, not yet signed by anyone:
+ * `state.envelope` is null. Refusals: trust-old, operations, and those of `fold`.
+ */
 export function draft(
   state: ControlState,
   operations: readonly Operation[],
-  trust: Trust,
+  trust: TrustDoc,
   nodes: NodeSource,
   hasher: Hasher,
 ): Accepted | Refusal {
+  const { version } = trust.document;
+  // Attack: a revoked operator who goes on under the document that still names the key.
+  if (version < state.manifest.trust) {
+    return refuse('trust-old', `trust ${version}; ${state.manifest.trust} is in use`);
+  }
+  if (operations.length === 0 && version === state.manifest.trust) {
+    return refuse('operations', 'a commit without any raises the trust version');
+  }
   const folded = fold(state, operations, trust.sites, nodes, hasher);
   if (isRefusal(folded)) return folded;
-  return advance(state, folded, nodes, hasher);
+  return advance(state, folded, version, nodes, hasher);
 }
 
 /**
  * Judges the next commit. The signatures of `envelope` hold; everything else is checked here, in
- * C9's order. Refusals: cluster, rules, generation, stale, gap, previous, lamport, author,
- * approvals, safety, class, manifest, and those of `fold`.
+ * C9's order. Refusals: cluster, rules, generation, stale, gap, previous, trust-missing, lamport,
+ * author, approvals, safety, class, manifest, and those of `draft`.
  */
 export function judge(
   state: ControlState,
@@ -48,9 +59,13 @@ export function judge(
   hasher: Hasher,
 ): Accepted | Refusal {
   const { value } = envelope;
-  const misplaced = positionFault(state, value) ?? authorFault(envelope, trust);
+  const misplaced = positionFault(state, value);
   if (misplaced !== null) return misplaced;
-  const accepted = draft(state, value.operations, trust, nodes, hasher);
+  const under = trustAt(trust, value.trust);
+  if (under === null) return refuse('trust-missing', `trust ${value.trust} is not held`);
+  const unsigned = authorFault(envelope, under);
+  if (unsigned !== null) return unsigned;
+  const accepted = draft(state, value.operations, under, nodes, hasher);
   if (isRefusal(accepted)) return accepted;
   const misjudged = classFault(value, accepted.folded);
   if (misjudged !== null) return misjudged;
@@ -85,7 +100,7 @@ export function positionFault(state: ControlState, envelope: Envelope): Refusal 
   return null;
 }
 
-function authorFault(envelope: Verified<Envelope>, trust: Trust): Refusal | null {
+function authorFault(envelope: Verified<Envelope>, trust: TrustDoc): Refusal | null {
   const [kid, ...others] = envelope.kids;
   if (kid === undefined || others.length > 0) return refuse('author', 'a commit has one author');
   const role = trust.roles.get(kid);
@@ -107,7 +122,13 @@ function classFault(envelope: Envelope, folded: Folded): Refusal | null {
   return null;
 }
 
-function advance(state: ControlState, folded: Folded, nodes: NodeSource, hasher: Hasher): Accepted {
+function advance(
+  state: ControlState,
+  folded: Folded,
+  trust: bigint,
+  nodes: NodeSource,
+  hasher: Hasher,
+): Accepted {
   const { manifest } = state;
   const entries = folded.tenants.map(({ id, after }) => [id, entryToWire(after)] as const);
   const tenants = updateMap('tenants', manifest.tenants, new Map(entries), nodes, hasher);
@@ -118,6 +139,7 @@ function advance(state: ControlState, folded: Folded, nodes: NodeSource, hasher:
     ...manifest,
     version: manifest.version + 1n,
     lamport: manifest.lamport + 1n,
+    trust,
     previous: manifest.version === 0n ? null : state.manifestDigest,
     global,
     usage,

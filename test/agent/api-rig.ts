@@ -24,6 +24,7 @@ export function idlePorts(changes: Partial<ApiPorts> = {}): ApiPorts {
     status: () => ({}),
     commits: async () => ({ head, commits: [], next: null }),
     trust: async () => null,
+    publishTrust: async () => ({ kind: 'unavailable', detail: 'nothing is here' }),
     join: async () => null,
     history: () => [],
     attestations: () => ({ attestations: [], sites: {}, equivocators: [] }),

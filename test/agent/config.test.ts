@@ -59,6 +59,11 @@ test('a witness: paths are relative to the file, absolute ones stay; it assumes 
   });
 });
 
+test('the key that comes next is relative to the file too', async () => {
+  const config = await reading(stringify({ ...whole, nextKey: 'keys/next.jwk' }));
+  expect(config.nextKey).toBe(join(folder, 'keys/next.jwk'));
+});
+
 test('a region has a gateway, whose paths are relative to the file too', async () => {
   const config = await reading(stringify({ ...whole, gateway, assume: 'degraded' }));
   const tls = { cert: join(folder, 'tls.pem'), key: join(folder, 'keys/tls.key') };

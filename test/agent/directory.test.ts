@@ -7,7 +7,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ControlDirectory } from '../../agent/adapters/directory.ts';
 import { SourceError } from '../../agent/ports.ts';
+import { decodeJws } from '../../shared/control/jws.ts';
+import { trustKind } from '../../shared/control/trust.ts';
 import { commitNamed } from '../contract/commit-source.ts';
+import { codeOf } from '../shared/forge.ts';
+import { crypto } from '../shared/kit.ts';
 
 let folder: string;
 let directory: ControlDirectory;
@@ -61,11 +65,11 @@ test('a trust document and a join are written once, and read back as found', asy
   expect([await directory.join('eu1-1'), await directory.join('us1-1')]).toEqual([A, null]);
 });
 
-test('a document that is no JSON is null, one that cannot be read is an error', async () => {
+test('a document that is no JSON is refused, one that cannot be read is an error', async () => {
   await mkdir(join(folder, 'trust', '2.json'), { recursive: true });
   await writeFile(join(folder, 'trust', '1.json'), '{"payload"');
   await writeFile(join(folder, 'joins'), '');
-  expect(await directory.trust(1n)).toBeNull();
+  expect(codeOf(decodeJws(await directory.trust(1n), trustKind, crypto))).toBe('malformed');
   await expect(directory.trust(2n)).rejects.toThrow(SourceError);
   await expect(directory.join('eu1-1')).rejects.toThrow(SourceError);
 });

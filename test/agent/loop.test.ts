@@ -25,8 +25,6 @@ import {
   put,
   SITES,
   signCommit,
-  signTrust,
-  trustDocument,
 } from '../shared/kit.ts';
 
 describe('one decided history (C10)', () => {
@@ -359,11 +357,6 @@ describe('what peers bring', () => {
       'a body changed on the way',
       'sender',
       async (fleet) => JSON.stringify({ ...JSON.parse(await seal(fleet)), trust: [] }),
-    ],
-    [
-      'another trust document',
-      'trust-rotation',
-      async (fleet) => seal(fleet, { trust: [await signTrust(trustDocument({ version: 2n }))] }),
     ],
   ])('a delta of %s is refused (%s) and changes nothing (C9)', async (_, code, forged) => {
     const fleet = await Fleet.afloat();

@@ -18,6 +18,7 @@ test('before the first commit: an empty head, nothing active, nobody heard', asy
     site: 'w1',
     agent: 'w1-1',
     cluster: 'demo',
+    trust: '1',
     head: { generation: '1', version: '0', envelope: null },
     active: null,
     sitesHeard: [],

@@ -34,7 +34,7 @@ function detailOf(outcome: Planned): string {
 describe('the first plan', () => {
   test('creates everything in one commit, what others stand on first', async () => {
     const plan = await planOf(await newProject());
-    expect(plan.base).toEqual({ generation: 1n, version: 0n, envelope: null });
+    expect(plan.base).toEqual({ generation: 1n, version: 0n, envelope: null, trust: 1n });
     expect(plan.commits).toHaveLength(1);
     expect(operationsIn(plan)).toEqual([
       'put global/sites/eu1',

@@ -155,11 +155,13 @@ describe('the trust document of the directory', () => {
     const path = join('trust', '1.json');
     const text = await readFile(join(other.paths.control, path), 'utf8');
     await writeFile(join(project.paths.control, path), text);
-    expect(await refusal()).toEqual(['trust-rotation', 7]);
+    expect(await refusal()).toEqual(['trust-previous', 7]);
   });
 
   test('is not followed by one that this command cannot judge', async () => {
-    await writeFile(join(project.paths.control, 'trust', '2.json'), '{}');
-    expect(await refusal()).toEqual(['trust-rotation', 7]);
+    for (const text of ['{}', '{"payl', '']) {
+      await writeFile(join(project.paths.control, 'trust', '2.json'), text);
+      expect(await refusal()).toEqual(['malformed', 7]);
+    }
   });
 });

@@ -38,6 +38,7 @@ export function commitNamed(name: string): Jws {
     version: 1n,
     previous: null,
     lamport: 1n,
+    trust: 1n,
     class: 'normal',
     author: 'nobody',
     reason: 'a contract',

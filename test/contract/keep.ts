@@ -18,6 +18,7 @@ const BIG = 2n ** 63n - 1n;
 
 const FIRST: Kept = { seq: 1n, generation: 1n, version: 0n, envelope: null };
 const LATER: Kept = { seq: BIG, generation: BIG, version: BIG, envelope: digestNamed('head') };
+const ROTATED: Kept = { ...LATER, trust: { version: BIG, digest: digestNamed('trust') } };
 const ACTIVE: Kept = { ...LATER, active: { generation: BIG, version: BIG - 1n } };
 
 export function keepContract(newRig: () => Promise<KeepRig>): void {
@@ -35,6 +36,7 @@ export function keepContract(newRig: () => Promise<KeepRig>): void {
     ['before the first commit', FIRST],
     ['the largest numbers', LATER],
     ['what was active', ACTIVE],
+    ['what was adopted of trust', ROTATED],
   ])('what was saved is what the next start loads: %s', async (_, kept) => {
     await rig.open().save(kept);
     expect(await rig.open().load()).toEqual(kept);

@@ -183,6 +183,6 @@ test('a start that failed is tried again with the next call', () => {
     storage.sql.exec('CREATE TABLE commits (other TEXT)');
     await expect(instance.head('late')).rejects.toThrow();
     storage.sql.exec('DROP TABLE commits');
-    expect(await instance.head('late')).toBe('{"v":1,"commits":[],"attestations":[]}');
+    expect(await instance.head('late')).toBe('{"v":1,"trust":[],"commits":[],"attestations":[]}');
   });
 });

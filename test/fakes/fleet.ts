@@ -229,7 +229,11 @@ export class Fleet {
           return this.source.read(from);
         },
         append: (version, jws) => this.source.append(version, jws),
-        trust: () => this.source.trust(),
+        trust: (version) => {
+          if (this.cutOff.has(site)) return Promise.reject(new SourceError('cut off'));
+          return this.source.trust(version);
+        },
+        writeTrust: (version, jws) => this.source.writeTrust(version, jws),
         join: () => this.source.join(),
       },
       keep: this.keeps[site],

@@ -13,6 +13,8 @@ const TEXT_MAX = COMMIT_BYTES_MAX * 2;
 export class MemorySource implements CommitSource {
   /** What is broken for as long as it is broken; null when the source can be read. */
   broken: string | null = null;
+  /** Texts of trust documents, by version. */
+  readonly trusts = new Map<bigint, string>();
   readonly #texts = new Map<bigint, string>();
   /** `from` of every read, oldest first. */
   readonly reads: bigint[] = [];
@@ -43,8 +45,17 @@ export class MemorySource implements CommitSource {
     return 'created';
   }
 
-  async trust(): Promise<unknown> {
-    return null;
+  async trust(version: bigint): Promise<unknown> {
+    if (this.broken !== null) throw new SourceError(this.broken);
+    const text = this.trusts.get(version);
+    return text === undefined ? null : (parseJson(text)?.value ?? {});
+  }
+
+  async writeTrust(version: bigint, jws: Jws): Promise<'created' | 'exists'> {
+    if (this.broken !== null) throw new SourceError(this.broken);
+    if (this.trusts.has(version)) return 'exists';
+    this.trusts.set(version, JSON.stringify(jws));
+    return 'created';
   }
 
   async join(): Promise<unknown> {

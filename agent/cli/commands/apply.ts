@@ -11,6 +11,7 @@ import { looseMode, readText, STDIN } from '../files.ts';
 import { PLAN_BYTES_MAX } from '../limits.ts';
 import { type Plan, planSchema } from '../plan.ts';
 import { projectAt, readPin, readSigner } from '../project.ts';
+import { trustOf } from '../state.ts';
 import { count } from '../words.ts';
 import { planned } from './plan.ts';
 import type { ConfigFlags } from './validate.ts';
@@ -32,9 +33,9 @@ export async function apply(file: string | undefined, flags: ApplyFlags): Promis
   const project = projectAt(flags.project);
   const signer = await readSigner(flags.key);
   const { reason } = flags;
-  const trust = await readPin(project);
-  const author = authorOf(trust, { signer, reason });
-  const control = await controlOf(project, trust, flags, signer);
+  const pin = await readPin(project);
+  const control = await controlOf(project, pin, flags, signer);
+  const author = authorOf(await trustOf(control, pin), { signer, reason });
   const plan =
     file === undefined ? (await planned(project, flags, control)).plan : await readPlan(file);
   const loose = await looseMode(flags.key);

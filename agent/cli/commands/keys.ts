@@ -1,30 +1,46 @@
-// `keys`: who may sign what, by the pinned trust document; and new keys for those who will.
+// `keys`: who may sign what, by the newest trust document; and new keys for those who will.
 
 import { thumbprint } from '../../../shared/control/keys.ts';
+import type { Role, TrustDoc } from '../../../shared/control/trust.ts';
 import { newKey, nodeCrypto } from '../../adapters/crypto.ts';
 import { EXIT, type Outcome } from '../exit.ts';
 import { writeSecret } from '../files.ts';
-import { projectAt, readPin } from '../project.ts';
+import { projectAt } from '../project.ts';
+import { trustHere } from '../state.ts';
 import { table } from '../words.ts';
 
-/** `portolan keys list`: who may sign what, as the pin says. */
+/** `portolan keys list`: who may sign what, as the newest trust document says. */
 export async function listKeys(flags: { readonly project: string }): Promise<Outcome> {
-  const { roles, document, digest } = await readPin(projectAt(flags.project));
-  const keys = [...roles].map(([kid, role]) => {
-    return {
-      role: role.kind,
-      name: role.name,
-      site: role.kind === 'agent' ? role.site : null,
-      kid,
-    };
-  });
-  const rows = keys.map(({ role, name, site, kid }) => ({ cells: [role, name, site ?? '-', kid] }));
-  const { cluster, version } = document;
+  const trust = await trustHere(projectAt(flags.project));
+  const { cluster, document, digest } = trust;
+  const { version } = document;
   return {
     exit: EXIT.fine,
-    data: { cluster, version, trust: digest, keys },
-    text: table(['ROLE', 'NAME', 'SITE', 'KID'], rows),
+    data: { cluster, version, trust: digest, keys: keysOf(trust) },
+    text: keysText(trust),
   };
+}
+
+export interface ListedKey {
+  readonly role: Role['kind'];
+  readonly name: string;
+  /** Of an agent; else null. */
+  readonly site: string | null;
+  readonly kid: string;
+}
+
+export function keysOf({ roles }: TrustDoc): readonly ListedKey[] {
+  return [...roles].map(([kid, role]) => {
+    const site = role.kind === 'agent' ? role.site : null;
+    return { role: role.kind, name: role.name, site, kid };
+  });
+}
+
+export function keysText(trust: TrustDoc): string {
+  const rows = keysOf(trust).map(({ role, name, site, kid }) => {
+    return { cells: [role, name, site ?? '-', kid] };
+  });
+  return table(['ROLE', 'NAME', 'SITE', 'KID'], rows);
 }
 
 /** `portolan keys new`: the private half goes to the file and nowhere else. */

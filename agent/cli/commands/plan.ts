@@ -9,7 +9,7 @@ import { CliError, cliError, EXIT, type Outcome } from '../exit.ts';
 import { makePlan, type Plan, type Summary } from '../plan.ts';
 import { planText, summaryText } from '../plan-text.ts';
 import { type ProjectPaths, projectAt, readPin } from '../project.ts';
-import { readState } from '../state.ts';
+import { readState, trustOf } from '../state.ts';
 import { type ConfigFlags, configPath } from './validate.ts';
 
 export interface PlanFlags extends ConfigFlags, AgentFlags {
@@ -50,9 +50,10 @@ export async function planned(
   readonly summary: Summary;
   readonly notes: readonly string[];
 }> {
-  const trust = await readPin(project);
+  const pin = await readPin(project);
+  const control = known ?? (await controlOf(project, pin, flags));
+  const trust = await trustOf(control, pin);
   const { config } = await readConfig(configPath(flags), trust.document);
-  const control = known ?? (await controlOf(project, trust, flags));
   const state = await readState(project, trust, null, control);
   const outcome = makePlan(state, config, flags.prune === true);
   if (outcome.kind === 'planned') return { ...outcome, notes: state.notes };

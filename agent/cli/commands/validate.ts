@@ -4,7 +4,8 @@
 import { existsSync } from 'node:fs';
 import { readConfig } from '../config.ts';
 import { EXIT, type Outcome } from '../exit.ts';
-import { projectAt, readPin } from '../project.ts';
+import { projectAt } from '../project.ts';
+import { trustHere } from '../state.ts';
 import { count } from '../words.ts';
 
 export interface ConfigFlags {
@@ -21,7 +22,7 @@ export async function validate(flags: ConfigFlags): Promise<Outcome> {
   const path = configPath(flags);
   const paths = projectAt(flags.project);
   // Missing is fine; one that cannot be read, or does not verify, is not.
-  const trust = existsSync(paths.trust) ? await readPin(paths) : null;
+  const trust = existsSync(paths.trust) ? await trustHere(paths) : null;
   const { config } = await readConfig(path, trust?.document ?? null);
   const counts = {
     sites: Object.keys(config.sites).length,

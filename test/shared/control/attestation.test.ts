@@ -215,7 +215,7 @@ test('a word that still counts is not forgotten, whatever is named after it', as
 
 test('a site that trust does not name any more counts for nothing', async () => {
   const book = heard(EMPTY_BOOK, await all([WORD, { ...WORD, site: 3 }]));
-  const smaller = { ...trust, sites: ['s1', 's2'] };
+  const smaller = await trustOfSites(2, 2);
   expect([...validBySite(book, smaller, NOW).keys()]).toEqual(['s1']);
 });
 

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { canonical } from '../../../shared/canonical.ts';
 import { type Delta, openDelta, sealDelta } from '../../../shared/control/delta.ts';
 import { type Jws, signJws } from '../../../shared/control/jws.ts';
+import { carriedTrust } from '../../../shared/control/trust-chain.ts';
 import { digestOf } from '../../../shared/digest.ts';
 import {
   ATTESTATION_BYTES_MAX,
@@ -13,6 +14,7 @@ import {
   COMMITS_PER_DELTA_MAX,
   DELTA_BYTES_MAX,
   NESTING_MAX,
+  TRUST_PER_DELTA_MAX,
 } from '../../../shared/limits.ts';
 import { codeOf, SEED, signText, withBrokenSignature } from '../forge.ts';
 import {
@@ -23,11 +25,10 @@ import {
   FIRST,
   keyNamed,
   newHolder,
-  signTrust,
   type TestKey,
   testTrust,
-  trustDocument,
 } from '../kit.ts';
+import { newAgentKey, rotated, signedAfter, sitesWith } from '../rotations.ts';
 
 const TYP = 'portolan-delta+json';
 const NOW = 1_790_000_000_000;
@@ -60,6 +61,8 @@ test('what was sealed is opened as it was', async () => {
     sender: { site: 'eu1', agent: 'eu1-1' },
     commits: DELTA.commits,
     attestations: DELTA.attestations,
+    trust,
+    refused: [],
   });
 });
 
@@ -194,15 +197,26 @@ test('the claim of a sender is bounded', async () => {
   expect(codeOf(await filled(ATTESTATION_BYTES_MAX - bare + 1))).toBe('too-large');
 });
 
-test('another trust document than the one held is refused, not skipped (C4, C5)', async () => {
-  const newer = await signTrust(trustDocument({ version: 2n }));
-  expect(codeOf(await open(await seal({ ...DELTA, trust: [trust.jws, newer] })))).toBe(
-    'trust-rotation',
-  );
-  expect(codeOf(await open(await seal({ ...DELTA, trust: [{}] })))).toBe('malformed');
+// C5, E1: a receiver that has just started holds the pin alone.
+test('a sender is judged by the trust that the delta brings', async () => {
+  const two = await rotated(trust, { sites: sitesWith(['eu1']) });
+  const carried = { ...DELTA, trust: carriedTrust(two) };
+  const byNew = await open(await seal(carried, EU1, newAgentKey('eu1')));
+  expect(byNew.kind === 'delta' && byNew.trust.document.version).toBe(2n);
+  expect(codeOf(await open(await seal(carried)))).toBe('key-unknown');
+  expect(codeOf(await open(await seal(DELTA, EU1, newAgentKey('eu1'))))).toBe('key-unknown');
+});
+
+test('a trust document that is refused is named, the rest judged by what is held', async () => {
+  const few = await signedAfter(trust, {}, ['root r1']);
+  const outcome = await open(await seal({ ...DELTA, trust: [few, {}] }));
+  expect(outcome).toMatchObject({ commits: DELTA.commits, trust: { digest: trust.digest } });
+  const codes = outcome.kind === 'delta' ? outcome.refused.map(({ code }) => code) : [];
+  expect(codes).toEqual(['malformed', 'trust-signatures']);
 });
 
 test.each([
+  ['trust', TRUST_PER_DELTA_MAX, 8],
   ['commits', COMMITS_PER_DELTA_MAX, 64],
   ['attestations', ATTESTATIONS_PER_DELTA_MAX, 256],
 ] as const)('a delta carries so many %s and not one more', async (member, most, count) => {

@@ -19,6 +19,7 @@ const MANIFEST: Manifest = {
   version: 42n,
   lamport: 9_007_199_254_740_993n,
   rules: 1,
+  trust: 1n,
   previous: named('previous'),
   global: named('global'),
   usage: named('usage'),
@@ -44,12 +45,12 @@ describe('the format', () => {
         '"kind":"manifest","lamport":"9007199254740993",' +
         '"previous":"baBjNSjeqgFE57BYMV8LdT7AuUUWOnK_lqDRgYD53g0","rules":1,' +
         '"tenants":"BW4itvcTfcUjZvBpljmOpgeeQGGJ9M01HlhE9f-MH_I",' +
-        '"usage":"Ck5MKUMuywG5X4fYf_r_nLTzbOS4n_GhoTatHHOSrgc","version":"42"}',
+        '"trust":"1","usage":"Ck5MKUMuywG5X4fYf_r_nLTzbOS4n_GhoTatHHOSrgc","version":"42"}',
     );
   });
 
   test('and this digest', () => {
-    expect(manifestDigest(MANIFEST, crypto)).toBe('MOPaMKbpWZXoUf0bKu3APkqErDg8XVuC0lkWnQcRO2w');
+    expect(manifestDigest(MANIFEST, crypto)).toBe('e4qfveD29bM3JELYZTgXQfAbo3iEeddUTQw_j6DYPfc');
   });
 
   test('it is read back as it was, the first one without a previous', () => {

@@ -5,7 +5,6 @@ import { canonical, utf8, utf8Length } from '../../../shared/canonical.ts';
 import { signJws } from '../../../shared/control/jws.ts';
 import {
   keyringOf,
-  newerTrust,
   openTrust,
   type Role,
   type TrustDocument,
@@ -301,30 +300,6 @@ describe('keyrings', () => {
     for (const kid of ['', 'constructor', '__proto__', keyNamed('mallory').kid]) {
       expect(keyring(kid)).toBeNull();
     }
-  });
-});
-
-describe('a document that comes with a delta', () => {
-  const arriving = async (input: unknown) => {
-    const refusal = newerTrust(input, await testTrust(), crypto);
-    return refusal?.code ?? 'held';
-  };
-
-  test('the one held is no news, whoever signed this copy', async () => {
-    expect(await arriving(await signTrust(base))).toBe('held');
-    expect(await arriving(await signTrust(base, ['root r2']))).toBe('held');
-  });
-
-  test('a newer, an older and another one halt', async () => {
-    expect(await arriving(await signTrust(trustDocument({ version: 2n })))).toBe('trust-rotation');
-    expect(await arriving(await signTrust(trustDocument({ version: 0n })))).toBe('trust-rotation');
-    expect(await arriving(await signTrust(trustDocument({ edges: {} })))).toBe('trust-rotation');
-  });
-
-  test('what is no trust document is refused as that', async () => {
-    expect(await arriving(null)).toBe('malformed');
-    expect(await arriving(await signTrust({ ...base, kind: 'x' } as never))).toBe('malformed');
-    expect(await arriving({ ...(await signTrust(base)), payload: '=' })).toBe('encoding');
   });
 });
 
