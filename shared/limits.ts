@@ -100,7 +100,37 @@ export const REFRESH_MARK_MS = 1_000;
 /** How long a cold or expired isolate may try to get verified state before it answers 503 (E3). */
 export const COLD_BUDGET_MS = 2_000;
 
-/** How long an isolate asks a store that failed only after the others. */
+/**
+ * What the location's cache gets before the first store is asked too: it answers in less, and a
+ * fresh isolate then costs no object call (E1).
+ */
+export const CACHE_HEAD_START_MS = 20;
+
+/** After this much silence the next store and a gateway are asked too (E3). */
+export const RACE_STAGGER_MS = 200;
+
+/** How often a request that waits looks whether another one has brought what it needs. */
+export const RACE_TICK_MS = 50;
+
+/**
+ * Reads of one store or gateway that an isolate has under way: a herd of cold requests needs the
+ * same few texts, so more would only repeat them.
+ */
+export const READS_PER_SOURCE_MAX = 8;
+
+/** Gateways asked for state by one reader: a dead one and another. */
+export const STATE_GATEWAYS_MAX = 2;
+
+/** Answers with state that a gateway has under way; a slow reader holds up to 4 MiB. */
+export const STATE_ANSWERS_MAX = 16;
+
+/**
+ * Attestations in a response header, in characters (E3): six or so, a threshold of a few sites;
+ * proxies and runtimes take 16 KiB of headers.
+ */
+export const ATTESTATIONS_HEADER_CHARS_MAX = 8 * 1024;
+
+/** How long an isolate asks a store or gateway that failed only after the others. */
 export const STORE_PENALTY_MS = 5_000;
 
 /** Life of the head document in the Cache API of a location (E1). */
@@ -116,7 +146,7 @@ export const NODE_CACHE_S = 86_400;
 export const STORE_INGEST_TIMEOUT_MS = 900;
 export const INGEST_REFRESH_MS = 600;
 
-/** Time a store gets to answer a read: three in a row fit the cold budget. */
+/** Time a store or gateway gets to answer a read: two in a row fit the cold budget. */
 export const STORE_READ_TIMEOUT_MS = 600;
 
 /** Hard ages in seconds (E3): default and the most a policy may ask for. */

@@ -106,6 +106,8 @@ In this order. Nothing is served before step 6, and nothing is lost by stopping 
    \`npx wrangler secret bulk store.secrets.json -c edge/store/wrangler.toml\`${large}
 3. **Deploy the store, then the edge** from there (the edge's bindings name the store's Worker):
    \`npx wrangler deploy -c edge/store/wrangler.toml\`, \`npx wrangler deploy\`
+   Optional: list your gateways' origins as \`GATEWAYS\` in \`wrangler.toml\`. An edge that starts
+   while no store answers asks there.
 4. **Write your deployment** in \`portolan.yaml\`, and look:
    \`portolan validate\`, \`portolan plan\`
 5. **Start the agents**, each at its site, with its own file, its own key and nobody else's. Put in
