@@ -24,6 +24,21 @@ export const TRUST_BYTES_MAX = 64 * 1024;
 /** An attestation names one version and some regions. */
 export const ATTESTATION_BYTES_MAX = 16 * 1024;
 
+/** A receipt names one version, or one code. */
+export const RECEIPT_BYTES_MAX = 4 * 1024;
+
+/** Receipts a store keeps; agents hear of each within seconds. */
+export const RECEIPT_ROWS_MAX = 256;
+
+/** Newest receipts in one answer of a store: what a commit storm makes between two pushes. */
+export const RECEIPTS_ANSWERED_MAX = 8;
+
+/** One REFUSED for a code that is refused again and again, until it was not for this long. */
+export const RECEIPT_BURST_MS = 60_000;
+
+/** Stores whose receipts an agent holds: nine location hints and room. */
+export const STORES_HEARD_MAX = 16;
+
 /** Signatures on one document: the threshold's keys, old and new; more only costs verifications. */
 export const SIGNATURES_MAX = 32;
 

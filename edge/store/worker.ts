@@ -4,13 +4,15 @@ import { DurableObject } from 'cloudflare:workers';
 import { canonical, parseJson } from '../../shared/canonical.ts';
 import type { StoreAnswer } from '../../shared/control/answer.ts';
 import { openTrust } from '../../shared/control/trust.ts';
-import { edgeCrypto } from '../crypto.ts';
+import { edgeCrypto, signerOf } from '../crypto.ts';
 import { Rows } from './rows.ts';
 import { Store } from './store.ts';
 
 export interface StoreEnv {
   /** The first trust document, as signed. */
   readonly TRUST: string;
+  /** Private JWK of an edge that trust names: it signs receipts (C11). */
+  readonly EDGE_KEY?: string;
 }
 
 /** Text in, text out, so that a store and an edge Worker of neighbouring versions understand it. */
@@ -47,6 +49,7 @@ export class EdgeStore extends DurableObject<StoreEnv> {
       nowMs: () => Date.now(),
       crypto: edgeCrypto,
       rows: new Rows(this.ctx.storage),
+      signer: await signerOf(this.env.EDGE_KEY ?? ''),
       log: (line) => console.log(JSON.stringify(line)),
     });
   }

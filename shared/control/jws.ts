@@ -24,7 +24,8 @@ export type DocumentType =
   | 'portolan-commit+json'
   | 'portolan-attestation+json'
   | 'portolan-delta+json'
-  | 'portolan-join+json';
+  | 'portolan-join+json'
+  | 'portolan-receipt+json';
 
 export interface Jws {
   readonly payload: string;

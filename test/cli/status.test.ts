@@ -15,6 +15,9 @@ import type { Kept } from '../../agent/ports.ts';
 import { statusOf } from '../../agent/status.ts';
 import { canonical } from '../../shared/canonical.ts';
 import { openJoin } from '../../shared/control/join.ts';
+import { signJws } from '../../shared/control/jws.ts';
+import { receiptKind } from '../../shared/control/receipt.ts';
+import { digestOf } from '../../shared/digest.ts';
 import { until } from '../world/wait.ts';
 import { commit, failureOf, newProject, objectOf, portolan, slower } from './project-kit.ts';
 
@@ -65,6 +68,16 @@ async function agentUp(project: Project, site: string, answer: string | null): P
   return `http://127.0.0.1:${api.port}`;
 }
 
+/** A receipt of `weur` for version 1, by the project's own edge key. */
+async function receiptOf(project: Project): Promise<unknown> {
+  const { cluster } = project.trust;
+  const digest = digestOf('some', nodeCrypto);
+  const place = { generation: 1n, version: 1n, envelope: digest, manifest: digest };
+  const outcome = { kind: 'applied', ...place };
+  const said = { kind: 'receipt', cluster, store: 'weur', seq: 7n, previous: null, at: 1, outcome };
+  return signJws(receiptKind.typ, said, [await readSigner(project.keys.edge)]);
+}
+
 const ANSWER = canonical({
   stores: [
     { id: 'weur', head: { generation: '1', version: '1' }, floor: null, refused: ['gap'] },
@@ -88,6 +101,7 @@ describe('agents', () => {
     expect(lines).toContain('eu1-1 store weur 1 1 - - gap');
     expect(lines).toContain('eu1-1 store enam - - - - store-timeout');
     expect(lines).toContain(`w1-1 edge ${EDGE} - - - - ECONNREFUSED`);
+    expect(lines).toContain('No receipts of stores.');
     expect(lines).toContain('No alarms.');
     expect(data).toMatchObject({
       agents: [
@@ -95,6 +109,26 @@ describe('agents', () => {
         { url: urls[1], reached: true, status: { agent: 'w1-1' } },
       ],
     });
+  });
+
+  test('show what stores signed that they applied (C11), not only what edges say', async () => {
+    const project = await newProject();
+    await commit(project);
+    await commit(project, slower);
+    const answer = JSON.parse(ANSWER);
+    answer.stores[0].receipts = [await receiptOf(project), 'forged'];
+    const url = await agentUp(project, 'eu1', canonical(answer));
+    const lines = await until(
+      'the receipts are read',
+      async () => {
+        const { text } = await status([url]);
+        const found = text.split('\n').map((line) => line.replace(/ +/g, ' ').trim());
+        return found.some((line) => line.startsWith('HEARD BY')) && found;
+      },
+      { deadlineMs: 5_000 },
+    );
+    expect(lines).toContainEqual(expect.stringMatching(/^eu1-1 weur 1 1 \d+\.\d s 7 0$/));
+    expect(lines).toContain('eu1-1 malformed 1');
   });
 
   test('one that does not answer is exit 6, and the others are shown', async () => {

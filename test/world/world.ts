@@ -6,7 +6,7 @@
 // ports), then the first commit, which names those ports. A world is ready when every edge stands
 // on it.
 
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -162,7 +162,10 @@ async function assemble(
       id,
       vars: { TRUST: deployment.project.trustText, DECISION_LOG: 'all' },
     })),
-    storeVars: { TRUST: deployment.project.trustText },
+    storeVars: {
+      TRUST: deployment.project.trustText,
+      EDGE_KEY: await readFile(deployment.project.keys.edge, 'utf8'),
+    },
     bundles: { edge: edge.file, store: store.file },
     folder: join(folder, 'edge'),
     caFile: tls.ca,
