@@ -31,6 +31,7 @@ import { Pieces } from './control/pieces.ts';
 import { type Proposal, propose } from './control/propose.ts';
 import { Publisher, type Target, type TargetStatus } from './control/publish.ts';
 import { type PublishedTrust, publishTrust } from './control/publish-trust.ts';
+import { type HeldReceipts, Receipts, type StoreReceipts } from './control/receipts.ts';
 import { Sworn } from './control/sworn.ts';
 import type { AgentPorts, Kept, SourceRead } from './ports.ts';
 
@@ -55,6 +56,7 @@ export class Agent {
   readonly #ports: AgentPorts;
   readonly #pieces: Pieces;
   readonly #publisher: Publisher;
+  readonly #receipts: Receipts;
   readonly #alarms = new Map<string, number>();
   #holder: Holder;
   readonly #memory: Memory;
@@ -81,9 +83,11 @@ export class Agent {
       store: (admitted) => {
         this.#sworn.see(admitted.link);
         this.#pieces.store(admitted);
+        this.#receipts.see(admitted.link.version, ports.nowMs());
       },
     };
-    this.#publisher = new Publisher(identity, () => this.#holder, ports);
+    this.#receipts = new Receipts(ports.crypto, (refusal) => this.#alarm(refusal));
+    this.#publisher = new Publisher(identity, () => this.#holder, ports, this.#receipts);
   }
 
   /**
@@ -130,12 +134,23 @@ export class Agent {
     return this.#change.promise;
   }
 
-  /** Alarm counts by code and the last word of every target. */
+  /** What stores signed that they did, the newest of each (C11). */
+  get newestReceipts(): ReadonlyMap<string, HeldReceipts> {
+    return this.#receipts.newest;
+  }
+
+  /** Alarm counts by code, what stores hold, and the last word of every target. */
   get status(): {
     readonly alarms: Readonly<Record<string, number>>;
+    readonly stores: readonly StoreReceipts[];
     readonly targets: readonly TargetStatus[];
   } {
-    return { alarms: Object.fromEntries(this.#alarms), targets: this.#publisher.status };
+    const { version } = this.#holder.state.manifest;
+    return {
+      alarms: Object.fromEntries(this.#alarms),
+      stores: this.#receipts.status(version, this.#ports.nowMs()),
+      targets: this.#publisher.status,
+    };
   }
 
   /**

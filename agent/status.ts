@@ -19,7 +19,7 @@ export function statusOf(
   const { manifest, envelope } = holder.state;
   const evidence = { ...holder, nowMs };
   const bySite = validBySite(holder.book, holder.trust, nowMs);
-  const { alarms, targets } = agent.status;
+  const { alarms, stores, targets } = agent.status;
   const active = standing?.link ?? null;
   return toWire({
     site,
@@ -40,6 +40,7 @@ export function statusOf(
     equivocators: [...holder.book.equivocators],
     verdicts: standing === null ? {} : verdictsOf(standing.global, evidence),
     alarms,
+    stores,
     targets,
     requests: gateway?.counts ?? null,
   }) as object;

@@ -9,6 +9,8 @@ export interface EdgeEnv {
   /** The pinned trust document, as signed: the first, or a later one (C5). */
   readonly TRUST: string;
   readonly DECISION_LOG: 'all' | 'refused' | 'none';
+  /** Origins of gateways, as a JSON list: where an isolate without state asks when stores fail. */
+  readonly GATEWAYS?: unknown;
   readonly EDGE_STORE_ENAM: DurableObjectNamespace<EdgeStore>;
   readonly EDGE_STORE_WEUR: DurableObjectNamespace<EdgeStore>;
   readonly EDGE_STORE_APAC: DurableObjectNamespace<EdgeStore>;
@@ -35,6 +37,8 @@ export interface EdgePorts {
   readonly cache: CachePort;
   /** In the order in which this location asks them. */
   readonly stores: readonly StorePort[];
+  /** Origins of gateways as configured: for an isolate that holds no state to read them from. */
+  readonly gateways: () => readonly string[];
   /** The one way to a gateway (E7). Rejects when no response headers came. */
   readonly send: (request: Request) => Promise<Response>;
   /** Rejects with the reason given after `ms`; used to bound waits. */

@@ -6,6 +6,7 @@ import { Hono } from 'hono';
 import { parseJson } from '../shared/canonical.ts';
 import { openTrust } from '../shared/control/trust.ts';
 import { ingest } from './control/ingest.ts';
+import { configuredGateways } from './control/sources.ts';
 import { storesNear } from './control/stores.ts';
 import { View } from './control/view.ts';
 import { edgeCrypto } from './crypto.ts';
@@ -69,6 +70,7 @@ function livePorts(request: Request, env: EdgeEnv, context: Waits): EdgePorts {
     crypto: edgeCrypto,
     cache: locationCache,
     stores: storesNear(env, (request.cf as { continent?: string } | undefined)?.continent),
+    gateways: () => gatewaysOf(env),
     send: sendToGateway,
     timeout: (ms, reason) =>
       new Promise((_, reject) => setTimeout(() => reject(new Error(reason)), ms)),
@@ -76,6 +78,12 @@ function livePorts(request: Request, env: EdgeEnv, context: Waits): EdgePorts {
     log: (line) => console.log(JSON.stringify(line)),
     logDecisions: env.DECISION_LOG,
   };
+}
+
+function gatewaysOf({ GATEWAYS }: EdgeEnv): readonly string[] {
+  const origins = configuredGateways(GATEWAYS);
+  if (origins === null) console.log(JSON.stringify({ alarm: 'malformed', detail: 'GATEWAYS' }));
+  return origins ?? [];
 }
 
 // The Cache API wants URLs; this name is nobody's host.

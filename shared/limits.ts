@@ -36,6 +36,21 @@ export const TRUST_PER_DELTA_MAX = 8;
 /** An attestation names one version and some regions. */
 export const ATTESTATION_BYTES_MAX = 16 * 1024;
 
+/** A receipt names one version, or one code. */
+export const RECEIPT_BYTES_MAX = 4 * 1024;
+
+/** Receipts a store keeps; agents hear of each within seconds. */
+export const RECEIPT_ROWS_MAX = 256;
+
+/** Newest receipts in one answer of a store: what a commit storm makes between two pushes. */
+export const RECEIPTS_ANSWERED_MAX = 8;
+
+/** One REFUSED for a code that is refused again and again, until it was not for this long. */
+export const RECEIPT_BURST_MS = 60_000;
+
+/** Stores whose receipts an agent holds: nine location hints and room. */
+export const STORES_HEARD_MAX = 16;
+
 /** Signatures on one document: the threshold's keys, old and new; more only costs verifications. */
 export const SIGNATURES_MAX = 32;
 
@@ -112,7 +127,37 @@ export const REFRESH_MARK_MS = 1_000;
 /** How long a cold or expired isolate may try to get verified state before it answers 503 (E3). */
 export const COLD_BUDGET_MS = 2_000;
 
-/** How long an isolate asks a store that failed only after the others. */
+/**
+ * What the location's cache gets before the first store is asked too: it answers in less, and a
+ * fresh isolate then costs no object call (E1).
+ */
+export const CACHE_HEAD_START_MS = 20;
+
+/** After this much silence the next store and a gateway are asked too (E3). */
+export const RACE_STAGGER_MS = 200;
+
+/** How often a request that waits looks whether another one has brought what it needs. */
+export const RACE_TICK_MS = 50;
+
+/**
+ * Reads of one store or gateway that an isolate has under way: a herd of cold requests needs the
+ * same few texts, so more would only repeat them.
+ */
+export const READS_PER_SOURCE_MAX = 8;
+
+/** Gateways asked for state by one reader: a dead one and another. */
+export const STATE_GATEWAYS_MAX = 2;
+
+/** Answers with state that a gateway has under way; a slow reader holds up to 4 MiB. */
+export const STATE_ANSWERS_MAX = 16;
+
+/**
+ * Attestations in a response header, in characters (E3): six or so, a threshold of a few sites;
+ * proxies and runtimes take 16 KiB of headers.
+ */
+export const ATTESTATIONS_HEADER_CHARS_MAX = 8 * 1024;
+
+/** How long an isolate asks a store or gateway that failed only after the others. */
 export const STORE_PENALTY_MS = 5_000;
 
 /** Life of the head document in the Cache API of a location (E1). */
@@ -128,7 +173,7 @@ export const NODE_CACHE_S = 86_400;
 export const STORE_INGEST_TIMEOUT_MS = 900;
 export const INGEST_REFRESH_MS = 600;
 
-/** Time a store gets to answer a read: three in a row fit the cold budget. */
+/** Time a store or gateway gets to answer a read: two in a row fit the cold budget. */
 export const STORE_READ_TIMEOUT_MS = 600;
 
 /** Hard ages in seconds (E3): default and the most a policy may ask for. */

@@ -18,6 +18,16 @@ const targetSchema = z.object({
   ]),
 });
 
+const storeSchema = z.object({
+  store: z.string(),
+  seq: counterSchema,
+  refused: z.nullable(z.string()),
+  applied: z.nullable(z.object({ generation: counterSchema, version: counterSchema })),
+  lag: z.nullable(counterSchema),
+  lagMs: z.nullable(z.number()),
+  missing: counterSchema,
+});
+
 const statusSchema = z.object({
   site: z.string(),
   agent: z.string(),
@@ -30,6 +40,8 @@ const statusSchema = z.object({
   equivocators: z.array(z.string()),
   verdicts: z.record(z.string(), z.string()),
   alarms: z.record(z.string(), z.number()),
+  /** By their receipts (C11); absent at an agent of the version before. */
+  stores: z._default(z.array(storeSchema), []),
   targets: z.array(targetSchema),
 });
 

@@ -101,11 +101,13 @@ In this order. Nothing is served before step 6, and nothing is lost by stopping 
    own, and delete it here. Do the same with \`keys/recovery.jwk\`. Give \`keys/approver-1.jwk\` and
    \`keys/approver-2.jwk\` to two different people.
 2. **Upload the secrets** from the repository's folder (wrangler makes a Worker that is not there
-   yet), then delete the files: one holds the edge's private key, as does \`keys/edge.jwk\`.
-   \`npx wrangler secret bulk edge.secrets.json\`, and for the store, which needs the trust alone,
+   yet), then delete the files: they hold the edge's private key, as does \`keys/edge.jwk\`.
+   \`npx wrangler secret bulk edge.secrets.json\`, and for the store, which signs receipts with it,
    \`npx wrangler secret bulk store.secrets.json -c edge/store/wrangler.toml\`${large}
 3. **Deploy the store, then the edge** from there (the edge's bindings name the store's Worker):
    \`npx wrangler deploy -c edge/store/wrangler.toml\`, \`npx wrangler deploy\`
+   Optional: list your gateways' origins as \`GATEWAYS\` in \`wrangler.toml\`. An edge that starts
+   while no store answers asks there.
 4. **Write your deployment** in \`portolan.yaml\`, and look:
    \`portolan validate\`, \`portolan plan\`
 5. **Start the agents**, each at its site, with its own file, its own key and nobody else's. Put in

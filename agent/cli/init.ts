@@ -80,8 +80,8 @@ export async function initProject(
   }
   const secrets = { TRUST: trustText, EDGE_KEY: JSON.stringify(keys.edge.jwk) };
   await writeSecret(paths.edgeSecrets, `${JSON.stringify(secrets, null, 2)}\n`);
-  const { TRUST } = secrets;
-  await writeSecret(paths.storeSecrets, `${JSON.stringify({ TRUST }, null, 2)}\n`);
+  // Stores sign receipts with the edge's key (C11).
+  await writeSecret(paths.storeSecrets, `${JSON.stringify(secrets, null, 2)}\n`);
   await writeControl(paths, config, keys, trust);
   await writeTexts(paths, config, keys, options.text, trustText);
   await write(paths.trust, `${trustText}\n`);

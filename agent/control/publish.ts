@@ -7,6 +7,7 @@ import {
   headsOf,
   ingestAnswerSchema,
   type Place,
+  type StoreAnswer,
   storeAnswerSchema,
 } from '../../shared/control/answer.ts';
 import { DELTA_VERSION, type Delta, sealDelta } from '../../shared/control/delta.ts';
@@ -19,6 +20,7 @@ import {
   DELTA_BYTES_MAX,
 } from '../../shared/limits.ts';
 import type { AgentPorts } from '../ports.ts';
+import type { Receipts } from './receipts.ts';
 
 /** What is kept of an error's text. */
 const REASON_CHARS_MAX = 300;
@@ -61,13 +63,15 @@ export class Publisher {
   readonly #sender: Sender;
   readonly #holder: () => Holder;
   readonly #ports: AgentPorts;
+  readonly #receipts: Receipts;
   readonly #states = new Map<Target, TargetState>();
   readonly #underWay = new Set<Target>();
   /** Asked for while a push was under way. */
   readonly #again = new Set<Target>();
   readonly #turns = new Map<Target, number>();
 
-  constructor(sender: Sender, holder: () => Holder, ports: AgentPorts) {
+  constructor(sender: Sender, holder: () => Holder, ports: AgentPorts, receipts: Receipts) {
+    this.#receipts = receipts;
     this.#sender = sender;
     this.#holder = holder;
     this.#ports = ports;
@@ -135,7 +139,9 @@ export class Publisher {
     const text = await push(target.url, await sealDelta(delta, from, signer, crypto));
     const read = readAnswer(target.kind, text);
     if (read === null) throw new Error('the answer is not readable');
-    this.#note(target, { kind: 'answered', atMs: nowMs(), ...read });
+    const { heads, answer, stores } = read;
+    this.#note(target, { kind: 'answered', atMs: nowMs(), heads, answer });
+    await this.#receipts.hear(stores, holder.trust);
     const after = this.#headsOf(target);
     const { version } = holder.state.manifest;
     const lagging = after.some((place) => place.version < version);
@@ -201,18 +207,30 @@ export function deltaFor(
   };
 }
 
+interface Answered {
+  readonly heads: readonly Place[];
+  readonly answer: unknown;
+  /** With their receipts, unverified; peers have none. */
+  readonly stores: readonly StoreAnswer[];
+}
+
 /** What a target answered, and where its stores stand; null for an answer that is none. */
-export function readAnswer(
-  kind: Target['kind'],
-  text: string,
-): { readonly heads: readonly Place[]; readonly answer: unknown } | null {
+export function readAnswer(kind: Target['kind'], text: string): Answered | null {
   const value = parseJson(text)?.value;
   if (kind === 'peer') {
     const answer = storeAnswerSchema.safeParse(value);
-    return answer.success ? { heads: headsOf([answer.data]), answer: answer.data } : null;
+    if (!answer.success) return null;
+    return { heads: headsOf([answer.data]), answer: bare(answer.data), stores: [] };
   }
   const answer = ingestAnswerSchema.safeParse(value);
-  return answer.success ? { heads: headsOf(answer.data.stores), answer: answer.data } : null;
+  if (!answer.success) return null;
+  const { edge, stores } = answer.data;
+  return { heads: headsOf(stores), answer: { stores: stores.map(bare), edge }, stores };
+}
+
+/** Receipts are kept verified, elsewhere. */
+function bare({ receipts: _, ...answer }: StoreAnswer): StoreAnswer {
+  return answer;
 }
 
 /** Grows when any store of a target moves on. */

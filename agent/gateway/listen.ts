@@ -7,15 +7,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import {
+  ageHeader,
+  attestationsHeader,
+  readAge,
+  writeAttestations,
+} from '../../shared/control/attestation-header.ts';
+import {
   SERVICE_CONNECTIONS_MAX,
   SERVICE_DEADLINE_MS,
   SERVICE_HEADERS_TIMEOUT_MS,
   SERVICE_IDLE_TIMEOUT_MS,
+  SOFT_AGE_MS,
 } from '../../shared/limits.ts';
+import { provenanceHeader } from '../../shared/provenance/profile.ts';
 import { gatewayStatus } from '../../shared/provenance/refusal.ts';
 import { type Admitted, admit, type GatewayPorts } from './admit.ts';
 import { answerProblem } from './problem.ts';
 import { createProxy, type ServiceProxy } from './proxy.ts';
+import { StateAnswers, stateAsked } from './state.ts';
 
 export interface GatewayOptions {
   readonly host: string;
@@ -51,8 +60,9 @@ export async function listenGateway(
     socket.once('close', () => connections.delete(socket));
   });
   const admissions = new WeakMap<Socket, Promise<boolean>>();
+  const states = new StateAnswers(ports);
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    serve(request, response, { ports, proxy, admissions })
+    serve(request, response, { ports, proxy, admissions, states })
       .then((outcome) => {
         counts[outcome] = (counts[outcome] ?? 0) + 1;
       })
@@ -71,6 +81,7 @@ export async function listenGateway(
 interface Serving {
   readonly ports: GatewayPorts;
   readonly proxy: ServiceProxy;
+  readonly states: StateAnswers;
   /** Whether the call before, on the same connection, was admitted. */
   readonly admissions: WeakMap<Socket, Promise<boolean>>;
 }
@@ -79,10 +90,14 @@ interface Serving {
 async function serve(
   request: IncomingMessage,
   response: ServerResponse,
-  { ports, proxy, admissions }: Serving,
+  { ports, proxy, admissions, states }: Serving,
 ): Promise<string> {
   const { socket } = request;
   const before = admissions.get(socket);
+  const asked = stateAsked(request);
+  if (asked !== null) {
+    return (await (before ?? true)) ? states.answer(asked, response) : 'after-refusal';
+  }
   const own = admitAfter(before, request, ports);
   admissions.set(
     socket,
@@ -94,6 +109,7 @@ async function serve(
   );
   const admitted = await own;
   if (admitted === null) return 'after-refusal';
+  bringWords(request, response, ports);
   if (admitted.kind === 'refused') {
     const { code, decision } = admitted;
     // The body was never read: the connection cannot be used again.
@@ -113,6 +129,22 @@ async function serve(
     },
   });
   return outcome.kind;
+}
+
+/**
+ * An edge whose words are old gets the newest, also with a refusal (E3). Who has no provenance is
+ * no edge.
+ */
+function bringWords(
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+  { standing, nowMs }: GatewayPorts,
+): void {
+  const ageMs = readAge(headers[ageHeader]);
+  if (ageMs === null || ageMs <= SOFT_AGE_MS || headers[provenanceHeader] === undefined) return;
+  const held = standing();
+  const words = held === null ? null : writeAttestations(held.holder.book, nowMs());
+  if (words !== null) response.setHeader(attestationsHeader, words);
 }
 
 /** Null after a refused call: its body was never read, so what follows cannot be told from it. */

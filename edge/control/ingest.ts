@@ -12,6 +12,7 @@ import {
   STORE_INGEST_TIMEOUT_MS,
 } from '../../shared/limits.ts';
 import type { EdgePorts, StorePort } from '../env.ts';
+import { boundedText } from './bounded-text.ts';
 import { refresh } from './refresh.ts';
 import type { View } from './view.ts';
 
@@ -21,7 +22,7 @@ export async function ingest(
   ports: EdgePorts,
   colo?: string,
 ): Promise<Response> {
-  const body = await readBody(request);
+  const body = await boundedText(request.body, DELTA_BYTES_MAX);
   if (body === null) return refusal('too-large', 413);
   const delta = await openDelta(body, view.trust, ports.crypto);
   if (delta.kind === 'refused') {
@@ -53,22 +54,6 @@ async function offer(store: StorePort, body: string, ports: EdgePorts): Promise<
   }
   const answer = storeAnswerSchema.safeParse(parseJson(answered)?.value);
   return answer.success ? answer.data : failed('store-failed');
-}
-
-/**
- * The body as text, or null beyond the bound, where reading stops; no declared length is believed.
- */
-async function readBody(request: Request): Promise<string | null> {
-  if (request.body === null) return '';
-  const decoder = new TextDecoder();
-  let text = '';
-  let bytes = 0;
-  for await (const chunk of request.body as ReadableStream<Uint8Array>) {
-    bytes += chunk.length;
-    if (bytes > DELTA_BYTES_MAX) return null;
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }
 
 function refusal(code: ControlCode, status: number): Response {

@@ -6,8 +6,9 @@ import type { TenantLookup } from '../../shared/admission/tenant.ts';
 import { lookUpTenant } from '../../shared/admission/tenant.ts';
 import { parseCanonical, utf8 } from '../../shared/canonical.ts';
 import type { EdgeStatus } from '../../shared/control/answer.ts';
+import { readAttestations } from '../../shared/control/attestation-header.ts';
 import { compareVersions, type Link } from '../../shared/control/chain.ts';
-import { adoptHead, emptyMirror, type Mirror } from '../../shared/control/head.ts';
+import { adoptHead, emptyMirror, HEAD_VERSION, type Mirror } from '../../shared/control/head.ts';
 import { trusting } from '../../shared/control/holder.ts';
 import { type MapName, type MapNode, readNode } from '../../shared/control/merkle-map.ts';
 import { type Global, globalSchema } from '../../shared/control/record.ts';
@@ -18,6 +19,7 @@ import { type Digest, digestBytes } from '../../shared/digest.ts';
 import type { Verdict } from '../../shared/health/verdict.ts';
 import { ISOLATE_NODES_MAX, REFRESH_MARK_MS, STORE_PENALTY_MS } from '../../shared/limits.ts';
 import { type Basis, basisOf, verdictsOf } from '../../shared/steering/scene.ts';
+import { ReadSlots } from './read-slots.ts';
 
 /** What decisions are made on: an active version whose global part is loaded. */
 export interface Standing {
@@ -26,6 +28,7 @@ export interface Standing {
 }
 
 export class View {
+  readonly slots = new ReadSlots();
   readonly #crypto: Crypto;
   readonly #nodes = new Map<Digest, MapNode>();
   readonly #refused = new Map<string, number>();
@@ -34,6 +37,7 @@ export class View {
   #standing: Standing | null = null;
   #markedUntilMs = 0;
   #freshAtMs = 0;
+  #refreshes = 0;
 
   constructor(trust: Trust, crypto: Crypto) {
     this.#mirror = emptyMirror(trust);
@@ -91,6 +95,16 @@ export class View {
     return true;
   }
 
+  /**
+   * Takes attestations that a gateway sent along, as a header's value. They make what is held
+   * younger, and no more: a version that they name and that is not held comes with the next head.
+   */
+  async hear(header: string, nowMs: number): Promise<void> {
+    const attestations = readAttestations(header);
+    if (attestations === null) this.count('malformed');
+    else await this.adopt(JSON.stringify({ v: HEAD_VERSION, commits: [], attestations }), nowMs);
+  }
+
   /** Takes the global part asked for by `digest`. Refusals: digest, malformed. */
   takeGlobal(text: string, digest: Digest): Refusal | null {
     const bytes = utf8(text);
@@ -117,6 +131,10 @@ export class View {
     return null;
   }
 
+  holdsNode(digest: Digest): boolean {
+    return this.#nodes.has(digest);
+  }
+
   lookUp(host: string, { link }: Standing): TenantLookup {
     return lookUpTenant(host, link.manifest, (digest) => this.#recall(digest), this.#crypto);
   }
@@ -136,13 +154,22 @@ export class View {
     return true;
   }
 
-  /** A store that failed is asked last for a while, so that it costs its timeout once. */
-  noteFailure(store: string, nowMs: number): void {
-    this.#failedAtMs.set(store, nowMs);
+  /** How often a source gave a head that was fresh enough. */
+  get refreshes(): number {
+    return this.#refreshes;
   }
 
-  hasFailed(store: string, nowMs: number): boolean {
-    return nowMs - (this.#failedAtMs.get(store) ?? 0) < STORE_PENALTY_MS;
+  noteRefreshed(): void {
+    this.#refreshes += 1;
+  }
+
+  /** A source that failed is asked last for a while, so that it costs its timeout once. */
+  noteFailure(source: string, nowMs: number): void {
+    this.#failedAtMs.set(source, nowMs);
+  }
+
+  hasFailed(source: string, nowMs: number): boolean {
+    return nowMs - (this.#failedAtMs.get(source) ?? 0) < STORE_PENALTY_MS;
   }
 
   count(code: string): void {

@@ -4,7 +4,8 @@
 // on a developer's machine, so no test would see it; the style test keeps every other fetch out.
 
 import type { Facts } from '../../shared/admission/facts.ts';
-import { GATEWAY_TIMEOUT_MS } from '../../shared/limits.ts';
+import { ageHeader, attestationsHeader } from '../../shared/control/attestation-header.ts';
+import { GATEWAY_TIMEOUT_MS, SOFT_AGE_MS } from '../../shared/limits.ts';
 import {
   portolanHeaderPrefix,
   provenanceHeader,
@@ -24,6 +25,8 @@ export interface Chosen {
   readonly outcome: Extract<Outcome, { kind: 'forward' }>;
   readonly admission: Admission;
   readonly basis: Basis;
+  /** Age of the state that was decided on, ms. */
+  readonly ageMs: number;
 }
 
 /**
@@ -34,18 +37,23 @@ export async function sendToGateway(request: Request): Promise<Response> {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), GATEWAY_TIMEOUT_MS);
   try {
-    const options = { cache: 'no-store', redirect: 'manual', signal: abort.signal } as const;
+    const signal = AbortSignal.any([request.signal, abort.signal]);
+    const options = { cache: 'no-store', redirect: 'manual', signal } as const;
     return await fetch(request, options);
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** Sends `request` where the decision says, and its answer back, both as streams. */
+/**
+ * Sends `request` where the decision says, and its answer back, both as streams. `hear` gets the
+ * gateway's newer attestations, unverified, when ours were old enough to ask for them (E3).
+ */
 export async function forward(
   request: Request,
   chosen: Chosen,
   ports: EdgePorts,
+  hear: (words: string) => void,
 ): Promise<Response> {
   // Byte for byte, an empty query included; `URL` would drop its mark.
   const query = request.url.indexOf('?');
@@ -55,9 +63,13 @@ export async function forward(
   // A body of GET or HEAD means nothing (RFC 9110, 9.3.1), and the runtime sends none.
   const body = method === 'GET' || method === 'HEAD' ? null : request.body;
   const headers = outbound(request.headers, provenanceOf(chosen, body !== null));
+  const isOld = chosen.ageMs > SOFT_AGE_MS;
+  if (isOld) headers.set(ageHeader, String(Math.floor(chosen.ageMs)));
   const answer = await ports.send(
     new Request(target, { method, headers, body, redirect: 'manual' }),
   );
+  const words = answer.headers.get(attestationsHeader);
+  if (isOld && words !== null) hear(words);
   return inbound(answer, chosen.id);
 }
 
@@ -76,6 +88,7 @@ function outbound(inboundHeaders: Headers, provenance: string): Headers {
 function inbound(answer: Response, id: string): Response {
   const response = new Response(answer.body, answer);
   response.headers.delete(CDN_CACHE_CONTROL);
+  response.headers.delete(attestationsHeader);
   response.headers.set(DECISION_HEADER, id);
   return response;
 }

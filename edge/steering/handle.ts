@@ -40,7 +40,10 @@ export async function handle(request: Request, view: View, ports: EdgePorts): Pr
     return refused(outcome.kind === 'refuse' ? outcome.code : 'residency');
   }
   try {
-    return await forward(request, { id, facts, outcome, admission, basis }, ports);
+    const chosen = { id, facts, outcome, admission, basis, ageMs: scene.ageMs };
+    return await forward(request, chosen, ports, (words) => {
+      ports.background(view.hear(words, ports.nowMs()));
+    });
   } catch (error) {
     ports.log({ kind: 'gateway', id, region: outcome.region, error: String(error) });
     return refused('gateway-unreachable');
@@ -85,16 +88,22 @@ function decideHeld(view: View, facts: Facts, nowMs: number): Decided | null {
 }
 
 async function decideLoading(view: View, facts: Facts, ports: EdgePorts): Promise<Decided | null> {
-  const first = await withNodes(view, facts, ports);
+  const deadlineMs = ports.nowMs() + COLD_BUDGET_MS;
+  const first = await withNodes(view, facts, ports, deadlineMs);
   if (first !== null && !isExpired(first)) return first;
-  await refresh(view, ports, facts.colo);
-  return withNodes(view, facts, ports);
+  await refresh(view, ports, facts.colo, deadlineMs);
+  return withNodes(view, facts, ports, deadlineMs);
 }
 
-async function withNodes(view: View, facts: Facts, ports: EdgePorts): Promise<Decided | null> {
+async function withNodes(
+  view: View,
+  facts: Facts,
+  ports: EdgePorts,
+  deadlineMs: number,
+): Promise<Decided | null> {
   const { standing } = view;
   if (standing === null) return null;
-  await findTenant(view, standing, facts.host, ports, facts.colo);
+  await findTenant(view, standing, facts.host, ports, facts.colo, deadlineMs);
   return decideHeld(view, facts, ports.nowMs());
 }
 

@@ -1,6 +1,6 @@
-// The rows of an edge store: commits, pieces by digest, the floor, trust (E1, E5, C5). Every write
-// of one commit is one transaction. Pieces that a commit replaces stay for some hundred versions,
-// because isolates still walk from older roots.
+// The rows of an edge store: commits, pieces by digest, the floor, trust, receipts (E1, E5, C5,
+// C11). Every write of one commit is one transaction. Pieces that a commit replaces stay for some
+// hundred versions, because isolates still walk from older roots.
 
 import { canonical } from '../../shared/canonical.ts';
 import type { Place } from '../../shared/control/answer.ts';
@@ -9,7 +9,7 @@ import type { Jws } from '../../shared/control/jws.ts';
 import type { Writes } from '../../shared/control/state.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import type { Digest } from '../../shared/digest.ts';
-import { CHAIN_LINKS_MAX, NODE_RETENTION_VERSIONS } from '../../shared/limits.ts';
+import { CHAIN_LINKS_MAX, NODE_RETENTION_VERSIONS, RECEIPT_ROWS_MAX } from '../../shared/limits.ts';
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS commits (
@@ -21,6 +21,9 @@ const SCHEMA = `
     one INTEGER PRIMARY KEY CHECK (one = 1), generation TEXT NOT NULL, version TEXT NOT NULL,
     jws TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS trust (version INTEGER PRIMARY KEY, jws TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS receipts (
+    seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, applied INTEGER NOT NULL, digest TEXT NOT NULL,
+    body TEXT NOT NULL, jws TEXT);
 `;
 
 export interface CommitRow {
@@ -34,6 +37,18 @@ export interface FloorRow {
   readonly version: string;
   readonly jws: string;
 }
+
+/** A receipt; `jws` is null until it was signed. */
+export type ReceiptRow = {
+  readonly seq: number;
+  readonly at: number;
+  /** 1 for APPLIED, 0 for REFUSED. */
+  readonly applied: number;
+  readonly digest: string;
+  /** Canonical text: the payload of `jws`. */
+  readonly body: string;
+  readonly jws: string | null;
+};
 
 export class Rows {
   readonly #storage: DurableObjectStorage;
@@ -86,7 +101,41 @@ export class Rows {
     });
   }
 
-  store({ link, writes }: Admitted): void {
+  /** The newest `most`, and the newest APPLIED, oldest first. */
+  newestReceipts(most: number): readonly ReceiptRow[] {
+    return this.#storage.sql
+      .exec<ReceiptRow>(
+        `SELECT * FROM receipts WHERE seq > (SELECT max(seq) FROM receipts) - ?
+           OR seq = (SELECT max(seq) FROM receipts WHERE applied = 1) ORDER BY seq`,
+        most,
+      )
+      .toArray();
+  }
+
+  /** Old ones go, but for the newest APPLIED: a flood of refusals must not hide what is stored. */
+  addReceipt({ seq, at, applied, digest, body }: ReceiptRow): void {
+    this.#storage.transactionSync(() => {
+      this.#storage.sql.exec(
+        'INSERT INTO receipts (seq, at, applied, digest, body) VALUES (?, ?, ?, ?, ?)',
+        ...[seq, at, applied, digest, body],
+      );
+      this.#storage.sql.exec(
+        `DELETE FROM receipts WHERE seq <= ?
+           AND seq <> (SELECT ifnull(max(seq), 0) FROM receipts WHERE applied = 1)`,
+        seq - RECEIPT_ROWS_MAX,
+      );
+    });
+  }
+
+  signReceipt({ seq, digest }: ReceiptRow, jws: Jws): void {
+    this.#storage.sql.exec(
+      'UPDATE receipts SET jws = ? WHERE seq = ? AND digest = ?',
+      ...[JSON.stringify(jws), seq, digest],
+    );
+  }
+
+  /** The commit with its pieces and its receipt, or nothing. */
+  store({ link, writes }: Admitted, receipt: ReceiptRow | null): void {
     const version = Number(link.version);
     this.#storage.transactionSync(() => {
       this.#put(writes, version);
@@ -101,10 +150,14 @@ export class Rows {
         version - NODE_RETENTION_VERSIONS,
       );
       this.#storage.sql.exec('DELETE FROM commits WHERE version <= ?', version - CHAIN_LINKS_MAX);
+      if (receipt !== null) this.addReceipt(receipt);
     });
   }
 
-  /** Everything but floor and trust goes; what remains is the state before the first commit. */
+  /**
+   * Everything but floor, trust and receipts goes; what remains is the state before the first
+   * commit.
+   */
   reset(genesis: Writes): void {
     this.#storage.transactionSync(() => {
       this.#storage.sql.exec('DELETE FROM commits');

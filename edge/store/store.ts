@@ -16,15 +16,18 @@ import {
 import { admitBatch, type HolderStorage, verifyBatch } from '../../shared/control/receive.ts';
 import { type Refusal, refuse } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
-import type { Crypto } from '../../shared/crypto.ts';
+import type { Crypto, Signer } from '../../shared/crypto.ts';
 import { type Digest, digestBytes } from '../../shared/digest.ts';
 import { type Floor, openFloor, openHolder, openTrustRows, readState } from './open.ts';
+import { Receipts } from './receipts.ts';
 import type { Rows } from './rows.ts';
 
 export interface StorePorts {
   readonly nowMs: () => number;
   readonly crypto: Crypto;
   readonly rows: Rows;
+  /** The key of an edge, for receipts; null: none are given. */
+  readonly signers: readonly Signer[];
   /** One JSON line. */
   readonly log: (line: object) => void;
 }
@@ -33,6 +36,7 @@ export class Store {
   readonly #id: string;
   readonly #ports: StorePorts;
   readonly #storage: HolderStorage;
+  readonly #receipts: Receipts;
   #holder: Holder;
   #floor: Floor | null;
 
@@ -41,10 +45,12 @@ export class Store {
     this.#holder = holder;
     this.#floor = floor;
     this.#ports = ports;
+    const signer = () => edgeSigner(this.#holder.trust, ports);
+    this.#receipts = new Receipts(id, holder.trust, { ...ports, signer });
     this.#storage = {
       nodes: nodeSource(ports),
       store: (admitted) => {
-        ports.rows.store(admitted);
+        ports.rows.store(admitted, this.#receipts.applied(admitted.link));
         // At once: should what comes next throw, memory and rows are still one state.
         this.#holder = admitted.holder;
       },
@@ -58,6 +64,7 @@ export class Store {
       ports.log({ alarm: code, store: id, detail, action: 'trust row left out' });
     }
     if (refused.length > 0) rows.setTrust(trust);
+    warnWithoutKey(id, trust, ports);
     const { floor, fault } = await openFloor(rows, trust, crypto);
     if (fault !== null) {
       ports.log({ alarm: fault.code, store: id, detail: fault.detail, action: 'floor put right' });
@@ -83,7 +90,7 @@ export class Store {
       this.#holder = taken.holder;
       this.#leaveFork(delta.commits, nowMs());
       this.#raiseFloor();
-      return this.#answer([...delta.refused, ...taken.refused]);
+      return await this.#answer([...delta.refused, ...taken.refused]);
     } catch (error) {
       if (!(error instanceof MissingNodeError)) throw error;
       this.#startAgain(refuse('digest', error.message));
@@ -152,15 +159,34 @@ export class Store {
     this.#holder = holder;
   }
 
-  #answer(refused: readonly Refusal[], code?: string): StoreAnswer {
+  async #answer(refused: readonly Refusal[], code?: string): Promise<StoreAnswer> {
     // Relayed words cross on the way: an older one is refused and no alarm.
-    for (const refusal of refused.filter(({ code: one }) => one !== 'attestation-old')) {
+    const alarming = refused.filter(({ code: one }) => one !== 'attestation-old');
+    for (const refusal of alarming) {
       this.#ports.log({ alarm: refusal.code, store: this.#id, detail: refusal.detail });
     }
+    this.#receipts.refuse(alarming.map(({ code: one }) => one));
     const floor = this.#floor === null ? null : placeOf(this.#floor);
     const answer = { ...answerOf(this.#id, this.#holder, refused), floor };
-    return code === undefined ? answer : { ...answer, code };
+    const receipts = await this.#receipts.newest(this.#holder.chain);
+    return {
+      ...answer,
+      ...(receipts.length === 0 ? {} : { receipts: [...receipts] }),
+      ...(code === undefined ? {} : { code }),
+    };
   }
+}
+
+/** The key that trust names as an edge's; a store without one works, and gives no receipts. */
+function edgeSigner(trust: Trust, { signers }: StorePorts): Signer | null {
+  return signers.find(({ kid }) => trust.roles.get(kid)?.kind === 'edge') ?? null;
+}
+
+function warnWithoutKey(id: string, trust: Trust, ports: StorePorts): void {
+  if (edgeSigner(trust, ports) !== null) return;
+  const kids = ports.signers.map(({ kid }) => kid).join(', ');
+  const detail = kids === '' ? 'EDGE_KEY is no private key' : `${kids} is no edge's key`;
+  ports.log({ alarm: 'key-unknown', store: id, detail, action: 'no receipts' });
 }
 
 /** Nodes from rows, each checked against the digest it was asked for; damage is a missing node. */

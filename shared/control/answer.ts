@@ -2,6 +2,7 @@
 // sender uses it to know what to send next, and to show it; it never changes what is true.
 
 import * as z from 'zod/mini';
+import { RECEIPTS_ANSWERED_MAX } from '../limits.ts';
 import { counterSchema } from '../schema.ts';
 import { compareVersions } from './chain.ts';
 import type { Holder } from './holder.ts';
@@ -22,6 +23,8 @@ export const storeAnswerSchema = z.object({
   floor: z.nullable(placeSchema),
   /** Codes of what this delta carried and the store refused. */
   refused: z.array(z.string()),
+  /** Signed receipts, oldest first (C11): the newest ones, and the newest APPLIED. */
+  receipts: z.exactOptional(z.array(z.unknown()).check(z.maxLength(RECEIPTS_ANSWERED_MAX + 1))),
   /** Why the store as a whole did not take the delta. */
   code: z.exactOptional(z.string()),
 });

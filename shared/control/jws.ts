@@ -25,7 +25,8 @@ export type DocumentType =
   | 'portolan-attestation+json'
   | 'portolan-delta+json'
   | 'portolan-join+json'
-  | 'portolan-request+json';
+  | 'portolan-request+json'
+  | 'portolan-receipt+json';
 
 export interface Jws {
   readonly payload: string;

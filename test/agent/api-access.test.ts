@@ -120,6 +120,7 @@ describe('what needs neither', () => {
       'GET /healthz',
       'POST /v1/commits',
       'POST /v1/delta',
+      'POST /v1/trust',
     ]);
   });
 });

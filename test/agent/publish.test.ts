@@ -4,6 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { nodeCrypto } from '../../agent/adapters/crypto.ts';
 import { deltaFor, Publisher, readAnswer, type Target } from '../../agent/control/publish.ts';
+import { Receipts } from '../../agent/control/receipts.ts';
 import type { Push } from '../../agent/ports.ts';
 import { emptyHolder, receiveAll } from '../../shared/control/holder.ts';
 import type { Trust } from '../../shared/control/trust.ts';
@@ -285,7 +286,8 @@ describe('what a delta carries', () => {
     const push: Push = async (_, delta) => `${sent.push(delta)}`;
     const rest = { source: new MemorySource(), keep: new MemoryKeep(), log: () => {} };
     const sender = { site: 's1', agent: 's1-1', targets: [PEER] };
-    new Publisher(sender, () => full.holder, { ...ports, ...rest, push }).publish();
+    const receipts = new Receipts(nodeCrypto, () => {});
+    new Publisher(sender, () => full.holder, { ...ports, ...rest, push }, receipts).publish();
     await settled();
     const carried = wordsIn(sent[0] ?? '').map(({ agent }) => agent);
     expect(carried).toContain('s1-1');

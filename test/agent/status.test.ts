@@ -25,6 +25,7 @@ test('before the first commit: an empty head, nothing active, nobody heard', asy
     equivocators: [],
     verdicts: {},
     alarms: {},
+    stores: [],
     targets: [
       { url: 'eu1', kind: 'peer', state: { kind: 'untried' } },
       { url: 'us1', kind: 'peer', state: { kind: 'untried' } },

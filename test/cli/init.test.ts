@@ -143,9 +143,10 @@ describe('what others start from', () => {
     expect(apis.size).toBe(agents.length);
   });
 
-  test('the edge has its trust and its key', async () => {
+  // Stores sign receipts with the key of the edge (C11).
+  test.each(['edgeSecrets', 'storeSecrets'] as const)('%s has trust and key', async (file) => {
     const { paths, trust, keys } = await newProject();
-    const secrets = JSON.parse(await readFile(paths.edgeSecrets, 'utf8'));
+    const secrets = JSON.parse(await readFile(paths[file], 'utf8'));
     expect(Object.keys(secrets).sort()).toEqual(['EDGE_KEY', 'TRUST']);
     const opened = await openTrust(parseJson(secrets.TRUST)?.value, nodeCrypto);
     expect(opened).toMatchObject({ digest: trust.digest });

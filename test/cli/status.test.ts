@@ -3,10 +3,15 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { nodeCrypto } from '../../agent/adapters/crypto.ts';
 import { status } from '../../agent/cli/commands/status.ts';
 import type { Project } from '../../agent/cli/init.ts';
 import { STATUS_BYTES_MAX } from '../../agent/cli/limits.ts';
+import { readSigner } from '../../agent/cli/project.ts';
 import { canonical } from '../../shared/canonical.ts';
+import { signJws } from '../../shared/control/jws.ts';
+import { receiptKind } from '../../shared/control/receipt.ts';
+import { digestOf } from '../../shared/digest.ts';
 import { until } from '../world/wait.ts';
 import { agentUp as anyAgentUp } from './agent-kit.ts';
 import {
@@ -34,6 +39,16 @@ async function agentUp(project: Project, site: string, answer: string | null): P
   return url;
 }
 
+/** A receipt of `weur` for version 1, by the project's own edge key. */
+async function receiptOf(project: Project): Promise<unknown> {
+  const { cluster } = project.trust;
+  const digest = digestOf('some', nodeCrypto);
+  const place = { generation: 1n, version: 1n, envelope: digest, manifest: digest };
+  const outcome = { kind: 'applied', ...place };
+  const said = { kind: 'receipt', cluster, store: 'weur', seq: 7n, previous: null, at: 1, outcome };
+  return signJws(receiptKind.typ, said, [await readSigner(project.keys.edge)]);
+}
+
 const ANSWER = canonical({
   stores: [
     { id: 'weur', head: { generation: '1', version: '1' }, floor: null, refused: ['gap'] },
@@ -58,6 +73,7 @@ describe('agents', () => {
     expect(lines).toContain('eu1-1 store weur 1 1 - - gap');
     expect(lines).toContain('eu1-1 store enam - - - - store-timeout');
     expect(lines).toContain(`w1-1 edge ${EDGE} - - - - ECONNREFUSED`);
+    expect(lines).toContain('No receipts of stores.');
     expect(lines).toContain('No alarms.');
     expect(data).toMatchObject({
       agents: [
@@ -65,6 +81,26 @@ describe('agents', () => {
         { url: urls[1], reached: true, status: { agent: 'w1-1' } },
       ],
     });
+  });
+
+  test('show what stores signed that they applied (C11), not only what edges say', async () => {
+    const project = await newProject();
+    await commit(project);
+    await commit(project, slower);
+    const answer = JSON.parse(ANSWER);
+    answer.stores[0].receipts = [await receiptOf(project), 'forged'];
+    const url = await agentUp(project, 'eu1', canonical(answer));
+    const lines = await until(
+      'both receipts are judged',
+      async () => {
+        const { text } = await status({ project: project.paths.folder, agent: [url] });
+        const found = text.split('\n').map((line) => line.replace(/ +/g, ' ').trim());
+        // As often as it was handed over.
+        return found.some((line) => /^eu1-1 malformed \d+$/.test(line)) && found;
+      },
+      { deadlineMs: 5_000 },
+    );
+    expect(lines).toContainEqual(expect.stringMatching(/^eu1-1 weur 1 1 \d+\.\d s 7 0$/));
   });
 
   test('one that does not answer is exit 6, and the others are shown', async () => {

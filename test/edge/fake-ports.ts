@@ -141,6 +141,7 @@ export function fakePorts(
       lines.push(line);
     },
     logDecisions: 'none',
+    gateways: () => [],
     send: async (request) => {
       sent.push(request);
       return new Response('served');

@@ -2,9 +2,12 @@
 
 import { describe, expect, test } from 'vitest';
 import { handle } from '../../edge/steering/handle.ts';
-import { RETRY_AFTER_S } from '../../shared/limits.ts';
-import { CF, edge, provenanceOf } from './isolate.ts';
-import { NOW } from './origin.ts';
+import { encodeBase64url } from '../../shared/base64url.ts';
+import { canonical, utf8 } from '../../shared/canonical.ts';
+import { RETRY_AFTER_S, SOFT_AGE_MS } from '../../shared/limits.ts';
+import { attest, keyNamed } from '../shared/kit.ts';
+import { CF, edge, origin, provenanceOf } from './isolate.ts';
+import { change, NOW } from './origin.ts';
 
 describe('the call to a gateway', () => {
   test('goes to the chosen region, its path in the one form, its query as it was', async () => {
@@ -152,5 +155,65 @@ describe('classes of operation at the edge (S3)', () => {
     const { ask, ports } = await edge(true);
     await ask(path, { method, headers: headers as Record<string, string> });
     expect(provenanceOf(ports.sent[0])).toMatchObject({ op, aud });
+  });
+});
+
+const strange = await attest(origin.held, 'eu1', NOW + 29_000, {}, keyNamed('stranger'));
+
+function packed(list: readonly unknown[]): string {
+  return encodeBase64url(utf8(canonical(list)));
+}
+
+describe('an edge whose state is old (E3)', () => {
+  async function aged(ms: number, header: string | null, served = 200) {
+    const made = await edge(true, {
+      send: async (sent) => {
+        made.ports.sent.push(sent);
+        const headers = new Headers(header === null ? {} : { 'portolan-attestations': header });
+        return new Response('served', { status: served, headers });
+      },
+    });
+    for (const store of made.stores) store.broken = 'rejects';
+    made.ports.clock.nowMs = NOW + ms;
+    const answer = await made.ask('/a', { headers: { 'portolan-age-ms': '1' } });
+    await made.ports.settle();
+    const sent = made.ports.sent.find(({ url }) => !url.includes('/.portolan/'));
+    return { ...made, answer, reported: sent?.headers.get('portolan-age-ms') ?? null };
+  }
+
+  test('reports its age over the soft age, and at it none, whatever the client says', async () => {
+    expect((await aged(SOFT_AGE_MS, null)).reported).toBeNull();
+    expect((await aged(SOFT_AGE_MS + 1, null)).reported).toBe(`${SOFT_AGE_MS + 1}`);
+  });
+
+  test('is made younger by the words that come back, which the client never sees', async () => {
+    const { view, answer } = await aged(30_000, packed(await origin.words(NOW + 29_000)));
+    expect(view.ageMs(NOW + 30_000)).toBe(1_000);
+    expect(answer.headers.get('portolan-attestations')).toBeNull();
+    expect(await answer.text()).toBe('served');
+  });
+
+  test('takes none that it did not ask for, and strips them all the same', async () => {
+    const { view, answer } = await aged(SOFT_AGE_MS, packed(await origin.words(NOW + 1_000)));
+    expect(view.ageMs(NOW + SOFT_AGE_MS)).toBe(SOFT_AGE_MS);
+    expect(answer.headers.get('portolan-attestations')).toBeNull();
+  });
+
+  test.each([
+    ['nonsense', '*', 'malformed'],
+    ['a stranger’s words', packed([strange]), 'key-unknown'],
+  ])('is not moved by %s, and counts it', async (_, header, code) => {
+    const { view, answer } = await aged(30_000, header);
+    expect(view.ageMs(NOW + 30_000)).toBe(30_000);
+    expect(view.status(NOW).counters[code]).toBeGreaterThan(0);
+    expect(answer.status).toBe(200);
+  });
+
+  // Attack (freeze): words for a version that is withheld must not make the one before it young.
+  test('is not made younger by words for a version that it does not hold', async () => {
+    const later = origin.fork();
+    await later.commit(change(5));
+    const { view } = await aged(30_000, packed(await later.words(NOW + 29_000)));
+    expect(view.ageMs(NOW + 30_000)).toBe(30_000);
   });
 });

@@ -3,15 +3,18 @@
 
 import { runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { Rows } from '../../edge/store/rows.ts';
+import { type ReceiptRow, Rows } from '../../edge/store/rows.ts';
 import { Store, type StorePorts } from '../../edge/store/store.ts';
 import type { StoreAnswer } from '../../shared/control/answer.ts';
+import { type Receipt, receiptSchema } from '../../shared/control/receipt.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import { COMMITS_PER_DELTA_MAX } from '../../shared/limits.ts';
-import { crypto } from '../shared/kit.ts';
+import { crypto, keyNamed } from '../shared/kit.ts';
 import { type Carried, NOW, sealed } from './origin.ts';
 
 export const STORE_ID = 'weur';
+
+export const edgeKey = keyNamed('edge');
 
 let objects = 0;
 
@@ -35,6 +38,7 @@ export class HeldStore {
       nowMs: () => this.nowMs,
       crypto,
       rows: new Rows(storage),
+      signers: [edgeKey],
       log: (line) => {
         this.lines.push(line);
       },
@@ -90,7 +94,7 @@ export function brief({ head, floor, refused, code }: StoreAnswer): string {
 
 export type Dump = Readonly<Record<'commits' | 'pieces' | 'floor', readonly object[]>>;
 
-/** Everything that the rows hold. */
+/** Everything that the rows hold but receipts, which tell of what was done and not of what is. */
 export function dump(storage: DurableObjectStorage): Dump {
   const all = (table: string, key: string) =>
     storage.sql.exec(`SELECT * FROM ${table} ORDER BY ${key}`).toArray();
@@ -122,4 +126,18 @@ export function failing(storage: DurableObjectStorage): {
     } as unknown as DurableObjectStorage,
   };
   return fault;
+}
+
+/** The receipts in the rows: what each says, and whether it was signed. */
+export function receiptsIn(storage: DurableObjectStorage): readonly {
+  readonly says: Receipt;
+  readonly isSigned: boolean;
+}[] {
+  return storage.sql
+    .exec<ReceiptRow>('SELECT * FROM receipts ORDER BY seq')
+    .toArray()
+    .map(({ body, jws }) => ({
+      says: receiptSchema.parse(JSON.parse(body)),
+      isSigned: jws !== null,
+    }));
 }

@@ -29,7 +29,10 @@ function withRows(
       version += 1n;
       const pieces = new Map(puts.map((name) => [name, `text of ${name}`]));
       const link = { version, jws: { payload: `${version}` }, manifest: {} };
-      rows.store({ link, writes: { pieces, nodes: new Map(), retired } } as unknown as Admitted);
+      rows.store(
+        { link, writes: { pieces, nodes: new Map(), retired } } as unknown as Admitted,
+        null,
+      );
       return version;
     });
   });

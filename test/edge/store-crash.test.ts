@@ -23,7 +23,8 @@ async function open(storage: DurableObjectStorage) {
 
 function wipe(storage: DurableObjectStorage): void {
   new Rows(storage);
-  for (const table of ['commits', 'pieces', 'floor']) storage.sql.exec(`DELETE FROM ${table}`);
+  for (const table of ['commits', 'pieces', 'floor', 'receipts'])
+    storage.sql.exec(`DELETE FROM ${table}`);
 }
 
 interface Case {

@@ -3,6 +3,7 @@
 
 import { nodeCrypto } from '../../agent/adapters/crypto.ts';
 import { Publisher, type Target } from '../../agent/control/publish.ts';
+import { Receipts } from '../../agent/control/receipts.ts';
 import type { AgentPorts, Push } from '../../agent/ports.ts';
 import { EMPTY_BOOK } from '../../shared/control/attestation.ts';
 import { type Holder, receiveAll, verifyAttestations } from '../../shared/control/holder.ts';
@@ -69,7 +70,8 @@ export class PublisherRig {
       log: () => {},
     };
     const sender = { site: 'eu1', agent: 'eu1-1', targets };
-    this.publisher = new Publisher(sender, () => this.holder, ports);
+    const receipts = new Receipts(nodeCrypto, () => {});
+    this.publisher = new Publisher(sender, () => this.holder, ports, receipts);
   }
 
   async publish(): Promise<void> {

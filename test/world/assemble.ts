@@ -2,7 +2,7 @@
 // to them), services, what keeps the decisions, agents (their gateways choose ports), then the
 // first commit, which names those ports.
 
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startAgents } from './agents.ts';
@@ -92,7 +92,10 @@ async function edgeHostInput(
       id,
       vars: { TRUST: project.trustText, DECISION_LOG: 'all' },
     })),
-    storeVars: { TRUST: project.trustText },
+    storeVars: {
+      TRUST: project.trustText,
+      EDGE_KEY: await readFile(project.keys.edge, 'utf8'),
+    },
     bundles: { edge: edge.file, store: store.file },
     folder: join(folder, 'edge'),
     caFile,

@@ -13,7 +13,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { LOOPBACK, makeAuthority } from './certificates.ts';
 import { type Child, type Children, startGuardian } from './children.ts';
 import { cities } from './cities.ts';
-import type { CacheEntry, EdgeHostInput } from './edge-host.ts';
+import { type CacheEntry, type EdgeHostInput, STORES } from './edge-host.ts';
 import { type ClientRequest, closeTraffic, send } from './traffic.ts';
 import { until } from './wait.ts';
 
@@ -47,7 +47,8 @@ const KEY = 'https://portolan.internal/state';
 export default {
   async fetch(request, env) {
     const { pathname, searchParams } = new URL(request.url);
-    const object = () => env.EDGE_STORE_WEUR.getByName('weur');
+    const store = searchParams.get('store') ?? 'weur';
+    const object = () => env['EDGE_STORE_' + store.toUpperCase()].getByName(store);
     switch (pathname) {
       case '/write':
         await object().write(searchParams.get('value'));
@@ -203,12 +204,12 @@ test('a row altered on disk is read at once, and remembered only after an evicti
   expect(JSON.parse(await get(edges.ewr, '/read'))).toMatchObject({ remembered: 'forged' });
 });
 
-test('stores that were stopped and altered come back to locations that ran on', async () => {
+test('a store that was stopped and altered comes back to locations that ran on', async () => {
   await get(edges.fra, '/write?value=before');
-  await host.ask({ stop: 'store' });
+  await host.ask({ stop: 'store-weur' });
   expect((await sent(edges.fra, '/read')).status).toBe(500);
   await alter('meanwhile');
-  await host.ask({ start: 'store' });
+  await host.ask({ start: 'store-weur' });
   const answer = await until(
     'the location to find the stores again',
     async () => {
@@ -218,6 +219,25 @@ test('stores that were stopped and altered come back to locations that ran on', 
     { deadlineMs: 5000 },
   );
   expect(JSON.parse(answer)).toMatchObject({ row: 'meanwhile', remembered: 'meanwhile' });
+});
+
+test('each store holds what is its own, and stops alone', async () => {
+  for (const store of STORES) await get(edges.fra, `/write?store=${store}&value=${store}`);
+  await host.ask({ stop: 'store-enam' });
+  expect((await sent(edges.fra, '/read?store=enam')).status).toBe(500);
+  for (const store of ['weur', 'apac']) {
+    expect(JSON.parse(await get(edges.fra, `/read?store=${store}`))).toMatchObject({ row: store });
+  }
+  await host.ask({ start: 'store-enam' });
+  const back = await until(
+    'the location to find the store again',
+    async () => {
+      const response = await sent(edges.fra, '/read?store=enam');
+      return response.status === 200 && response.body;
+    },
+    { deadlineMs: 5000 },
+  );
+  expect(JSON.parse(back)).toMatchObject({ row: 'enam' });
 });
 
 test('a location stops alone and comes back at its address with its cache', async () => {
@@ -257,7 +277,7 @@ test('what a Worker prints, and a bug’s stack, is in its location’s log', as
 });
 
 test('commands that make no sense are answered with an error', async () => {
-  await expect(host.ask({ start: 'atlantis' })).rejects.toThrow('no location atlantis');
+  await expect(host.ask({ start: 'atlantis' })).rejects.toThrow('no location or store atlantis');
   await expect(host.ask({ start: 'ewr' })).rejects.toThrow('ewr is running');
   await expect(host.ask({})).rejects.toThrow('no such command');
 });

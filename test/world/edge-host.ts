@@ -1,14 +1,15 @@
-// The edge of a world: one local runtime a location, and one for the stores, in one process.
+// The edge of a world: one local runtime a location and one a store, in one process.
 //
 // A location is an instance of its own because that is what makes it one: its own isolates, its own
-// cache, its own address, and it can be stopped alone. The store Worker's instance is found by all
-// of them through a registry folder, as one namespace of objects is in production. Nothing here
-// knows what the Workers do.
+// cache, its own address, and it can be stopped alone. So is a store, because an object lives in a
+// place of its own in production, whose loss the others outlive; each is the same Worker under a
+// name of its own, which all locations find through a registry folder. Nothing here knows what the
+// Workers do.
 //
 // Started as: edge-host.ts INPUT.json (`EdgeHostInput`). Announces {"ready": {"edges": {id: url}}},
 // obeys `EdgeCommand` lines on stdin in order, ends when stdin closes. In its folder:
-// `<location>.log` and `store.log` (what the Workers print, one JSON object a line), `<location>/`
-// (its cache), `store/` (SQLite files of the objects).
+// `<location>.log` and `store-<id>.log` (what the Workers print, one JSON object a line),
+// `<location>/` (its cache), `store-<id>/` (the SQLite file of the object `<id>`).
 //
 // What a scenario may do from outside the product:
 // - alter rows: open the file that `storeFile` names with node:sqlite. Write-ahead logging and file
@@ -45,8 +46,8 @@ export type CacheEntry = {
 type CacheKey = { readonly location: string; readonly url: string; readonly cacheName?: string };
 
 /**
- * Where an id is asked for, `store` means the stores' instance. Each is answered: {"answer": ask,
- * "value"}.
+ * To `stop` and `start` are locations, by their id, and stores, as `store-<id>`. Each command is
+ * answered: {"answer": ask, "value"}.
  */
 export type EdgeCommand = { readonly ask: number } & (
   | { readonly stop: string }
@@ -66,10 +67,10 @@ export type EdgeCommand = { readonly ask: number } & (
   | { readonly storeFile: string }
 );
 
-const STORE = 'store';
-const STORE_WORKER = 'portolan-store';
+/** Names of the objects, as edge/control/stores.ts gives them. */
+export const STORES = ['enam', 'weur', 'apac'] as const;
+
 const STORE_CLASS = 'EdgeStore';
-const STORE_BINDINGS = ['EDGE_STORE_ENAM', 'EDGE_STORE_WEUR', 'EDGE_STORE_APAC'];
 
 class EdgeHost {
   readonly #folder: string;
@@ -77,17 +78,20 @@ class EdgeHost {
 
   constructor(input: EdgeHostInput) {
     this.#folder = input.folder;
-    const store = new Instance(STORE, input.folder, storeWorker(input));
+    const stores = STORES.map(
+      (id) => new Instance(instanceOf(id), input.folder, storeWorker(id, input)),
+    );
     const edges = input.locations.map(
       ({ id, vars }) => new Instance(id, input.folder, edgeWorker(input, vars)),
     );
-    this.#instances = new Map([store, ...edges].map((instance) => [instance.id, instance]));
+    this.#instances = new Map([...stores, ...edges].map((instance) => [instance.id, instance]));
   }
 
   /** The stores first, so that no location sees an empty registry. */
   async start(): Promise<Readonly<Record<string, string>>> {
-    await this.#instance(STORE).start();
-    const edges = [...this.#instances.values()].filter(({ id }) => id !== STORE);
+    await Promise.all(STORES.map((id) => this.#instance(instanceOf(id)).start()));
+    const stores = new Set(STORES.map(instanceOf));
+    const edges = [...this.#instances.values()].filter(({ id }) => !stores.has(id));
     const urls = await Promise.all(
       edges.map(async (edge) => [edge.id, await edge.start()] as const),
     );
@@ -107,8 +111,9 @@ class EdgeHost {
       return this.#instance(command.cachePurge.location).running.purgeCache();
     }
     if ('evict' in command) {
-      const { running } = this.#instance(STORE);
-      return running.unsafeEvictDurableObject(STORE_WORKER, STORE_CLASS, { name: command.evict });
+      const { evict: name } = command;
+      const { running } = this.#instance(instanceOf(name));
+      return running.unsafeEvictDurableObject(workerOf(name), STORE_CLASS, { name });
     }
     if ('storeFile' in command) return storeFile(this.#folder, command.storeFile);
     throw new Error('no such command');
@@ -116,7 +121,7 @@ class EdgeHost {
 
   #instance(id: string): Instance {
     const instance = this.#instances.get(id);
-    if (instance === undefined) throw new Error(`no location ${id}`);
+    if (instance === undefined) throw new Error(`no location or store ${id}`);
     return instance;
   }
 
@@ -141,15 +146,29 @@ class EdgeHost {
   }
 }
 
-function storeWorker(input: EdgeHostInput): WorkerOptions {
-  const { config, dev } = workerOptions(STORE_WORKER, input.bundles.store, input.storeVars);
+function instanceOf(store: string): string {
+  return `store-${store}`;
+}
+
+/** In production all objects are of one Worker; here each store's can be stopped alone. */
+function workerOf(store: string): string {
+  return `portolan-store-${store}`;
+}
+
+function storeWorker(id: string, input: EdgeHostInput): WorkerOptions {
+  const { config, dev } = workerOptions(workerOf(id), input.bundles.store, input.storeVars);
   const exports = { [STORE_CLASS]: { type: 'durable-object', storage: 'sqlite' } } as const;
   return { config: { ...config, exports }, dev: { ...dev, unsafeRegisterWorker: true } };
 }
 
 function edgeWorker(input: EdgeHostInput, vars: Vars): WorkerOptions {
-  const store = { type: 'durable-object', worker: STORE_WORKER, exportName: STORE_CLASS } as const;
-  const stores = Object.fromEntries(STORE_BINDINGS.map((name) => [name, store]));
+  const stores = Object.fromEntries(
+    STORES.map((id) => {
+      const worker = workerOf(id);
+      const store = { type: 'durable-object', worker, exportName: STORE_CLASS } as const;
+      return [`EDGE_STORE_${id.toUpperCase()}`, store];
+    }),
+  );
   const { config, dev } = workerOptions('portolan-edge', input.bundles.edge, vars);
   return { config: { ...config, env: { ...config.env, ...stores } }, dev };
 }
@@ -159,12 +178,12 @@ function edgeWorker(input: EdgeHostInput, vars: Vars): WorkerOptions {
  * name.
  */
 function storeFile(folder: string, object: string): string {
-  const namespace = `${STORE_WORKER}-${STORE_CLASS}`;
+  const namespace = `${workerOf(object)}-${STORE_CLASS}`;
   const key = createHash('sha256').update(namespace).digest();
   const half = createHmac('sha256', key).update(object).digest().subarray(0, 16);
   const mac = createHmac('sha256', key).update(half).digest().subarray(0, 16);
   const id = Buffer.concat([half, mac]).toString('hex');
-  return join(folder, STORE, 'do', namespace, `${id}.sqlite`);
+  return join(folder, instanceOf(object), 'do', namespace, `${id}.sqlite`);
 }
 
 async function main(inputFile: string): Promise<void> {

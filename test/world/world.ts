@@ -153,6 +153,7 @@ export class World {
     const answer = await request(`${url}/-/arrivals?since=${since}`, { dispatcher: this.#http });
     return (await answer.body.json()) as Arrivals;
   }
+
   async #becomeReady(id: EdgeId): Promise<void> {
     const isReady = async () => {
       const { edge } = await this.probe(id);

@@ -53,7 +53,13 @@ function sections(agents: readonly AgentStatus[]): readonly string[] {
   if (agents.length === 0) return [];
   const heads = agents.map((agent) => agent.head).sort(compareVersions);
   const head = heads.at(-1)?.version ?? 0n;
-  return [agentTable(agents), verdictTable(agents), followerTable(agents, head), alarmText(agents)];
+  return [
+    agentTable(agents),
+    verdictTable(agents),
+    followerTable(agents, head),
+    storeTable(agents),
+    alarmText(agents),
+  ];
 }
 
 function agentTable(agents: readonly AgentStatus[]): string {
@@ -101,6 +107,31 @@ function followerTable(agents: readonly AgentStatus[], head: bigint): string {
     }),
   );
   return table(['ASKED BY', 'WHO', 'VERSION', 'LAG', 'AGE', 'FLOOR', 'TROUBLE'], rows);
+}
+
+/** By what stores signed themselves, not by what an edge says of them. */
+function storeTable(agents: readonly AgentStatus[]): string {
+  const rows = agents.flatMap(({ agent, stores }) =>
+    stores.map(({ store, seq, refused, applied, lag, lagMs, missing }): Row => {
+      const behind = lagMs === null ? '-' : seconds(lagMs);
+      const version = applied === null ? '-' : `${applied.version}`;
+      const numbers = [version, lag === null ? '-' : `${lag}`, behind, `${seq}`, `${missing}`];
+      const cells = [agent, store, ...numbers, refused ?? ''];
+      return refused === null && missing === 0n ? { cells } : { cells, colour: 'yellow' };
+    }),
+  );
+  if (rows.length === 0) return 'No receipts of stores.';
+  const columns = [
+    'HEARD BY',
+    'STORE',
+    'APPLIED',
+    'LAG',
+    'BEHIND',
+    'RECEIPT',
+    'MISSING',
+    'REFUSED',
+  ];
+  return table(columns, rows);
 }
 
 function lagOf({ version }: Follower, head: bigint): string {

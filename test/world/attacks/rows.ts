@@ -82,9 +82,8 @@ async function caughtUp(bench: Bench): Promise<void> {
 }
 
 async function alarmsIn(bench: Bench, code: string): Promise<number> {
-  const text = await readFile(join(bench.world.folder, 'edge', 'store.log'), 'utf8').catch(
-    () => '',
-  );
+  const log = join(bench.world.folder, 'edge', `store-${STORE}.log`);
+  const text = await readFile(log, 'utf8').catch(() => '');
   return text.split(`"alarm":"${code}","store":"${STORE}"`).length - 1;
 }
 
