@@ -64,7 +64,7 @@ function addChanges(program: Command, run: Run): void {
   withConfig(withJson(program.command('plan')))
     .description('show what the configuration would change, and who is affected')
     .option('--out <file>', 'save the plan')
-    .option('--prune', 'delete what the configuration does not name')
+    .option('--prune', 'delete what the configuration does not name, but no provisioned tenant')
     .option('--detailed-exitcode', 'exit 3 when there are differences')
     .action((flags) => run(async () => (await import('./commands/plan.ts')).plan(flags)));
   withConfig(withJson(program.command('apply')))
@@ -72,7 +72,7 @@ function addChanges(program: Command, run: Run): void {
     .argument('[plan]', 'a saved plan (- reads standard input)')
     .requiredOption('--key <file>', 'the operator’s private key (- reads standard input)')
     .requiredOption('--reason <text>', 'why, for those who read the history')
-    .option('--prune', 'delete what the configuration does not name')
+    .option('--prune', 'delete what the configuration does not name, but no provisioned tenant')
     .action((file, flags) => {
       return run(async () => (await import('./commands/apply.ts')).apply(file, flags));
     });

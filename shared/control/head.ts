@@ -10,6 +10,7 @@ import { ATTESTATIONS_PER_DELTA_MAX, DELTA_BYTES_MAX, HEAD_COMMITS_MAX } from '.
 import { firstIssue } from '../schema.ts';
 import type { Place } from './answer.ts';
 import { EMPTY_BOOK, receiveAttestation } from './attestation.ts';
+import { authorFault } from './author.ts';
 import { type Chain, compareVersions, type Link, linkOf, newest } from './chain.ts';
 import { envelopeKind } from './envelope.ts';
 import { activated, type Holder, verifyAttestations, verifyCommit } from './holder.ts';
@@ -57,8 +58,8 @@ export interface AdoptedHead {
 
 /**
  * Verifies a head and takes what is new in it. Nothing of it is taken when any commit is refused:
- * too-large, malformed, encoding, version-unsupported, cluster, key-unknown, signature, author,
- * digest, rules, manifest, previous, gap, equivocation.
+ * too-large, malformed, encoding, version-unsupported, cluster, digest, rules, manifest, previous,
+ * gap, equivocation, and those of `verifyAuthor` and `authorFault`.
  */
 export async function adoptHead(
   mirror: Mirror,
@@ -111,10 +112,8 @@ async function readLink(
   if (claimed.cluster !== trust.cluster) return refuse('cluster', claimed.cluster);
   const envelope = await verifyCommit(decoded, trust, crypto);
   if ('code' in envelope) return envelope;
-  const [kid = '', ...others] = envelope.kids;
-  if (others.length > 0 || trust.roles.get(kid)?.name !== claimed.author) {
-    return refuse('author', `not signed by ${claimed.author}`);
-  }
+  const fault = authorFault(envelope, trust);
+  if (fault !== null) return fault;
   const manifest = readManifest(utf8(canonical(wire ?? null)), claimed.manifest, crypto);
   if ('code' in manifest) return manifest;
   const { cluster, generation, version, lamport } = manifest;

@@ -13,6 +13,7 @@ import {
   isHeld,
   receiveAttestation,
 } from './attestation.ts';
+import { type VerifiedCommit, verifyAuthor } from './author.ts';
 import { append, type Chain, compareVersions, type Link, linkAt, linkOf } from './chain.ts';
 import { type Envelope, envelopeKind } from './envelope.ts';
 import { type Decoded, decodeJws, type Verified, verifyJws } from './jws.ts';
@@ -75,13 +76,13 @@ export function screenCommit(
   return { kind: 'new', decoded };
 }
 
-/** The author's signature. Refusals: key-unknown, signature. */
+/** Every signature of a commit. Refusals: those of `verifyAuthor`. */
 export function verifyCommit(
   decoded: Decoded<Envelope>,
   trust: Trust,
   crypto: Crypto,
-): Promise<Verified<Envelope> | Refusal> {
-  return verifyJws(decoded, keyringOf(trust, 'operator'), crypto);
+): Promise<VerifiedCommit | Refusal> {
+  return verifyAuthor(decoded, trust, crypto);
 }
 
 export interface Admitted {
@@ -95,7 +96,7 @@ export interface Admitted {
 /** The rest of C9: class, fold, every digest. Refusals: those of `judge`. */
 export function admitCommit(
   holder: Holder,
-  envelope: Verified<Envelope>,
+  envelope: VerifiedCommit,
   nodes: NodeSource,
   hasher: Hasher,
 ): Admitted | Refusal {

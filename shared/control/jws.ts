@@ -24,7 +24,9 @@ export type DocumentType =
   | 'portolan-commit+json'
   | 'portolan-attestation+json'
   | 'portolan-delta+json'
-  | 'portolan-join+json';
+  | 'portolan-join+json'
+  | 'portolan-step+json'
+  | 'portolan-batch+json';
 
 export interface Jws {
   readonly payload: string;
