@@ -21,6 +21,7 @@ import { type Refusal, refuse } from '../shared/control/refusal.ts';
 import type { Trust } from '../shared/control/trust.ts';
 import { ATTESTATION_INTERVAL_MS } from '../shared/limits.ts';
 import { type AttestPlan, planAttestation } from './control/attest.ts';
+import { type Cosignature, cosign } from './control/cosign.ts';
 import { type Desk, type Fault, type Followed, follow } from './control/follow.ts';
 import { Memory } from './control/memory.ts';
 import { Pieces } from './control/pieces.ts';
@@ -57,6 +58,8 @@ export class Agent {
   readonly #storage: HolderStorage;
   #source: SourceRead | null = null;
   #attestedAtMs = 0;
+  /** What was held when this agent last spoke, or would have. */
+  #spokenOf: Link['digest'] | null = null;
   #standing: Standing | null = null;
   #change = Promise.withResolvers<void>();
 
@@ -124,7 +127,6 @@ export class Agent {
 
   /** One pass of the loop. Rejects only when what must survive cannot be written. */
   async turn(): Promise<void> {
-    const before = this.#holder.state.envelope;
     const { state, read } = await follow(this.#desk(), this.#ports);
     this.#source = read ?? this.#source;
     const { nowMs } = this.#ports;
@@ -132,7 +134,9 @@ export class Agent {
     await this.#stand();
     // Either way: a clock that was put back must not end the attestations.
     const due = Math.abs(nowMs() - this.#attestedAtMs) >= ATTESTATION_INTERVAL_MS;
-    if (due || before !== this.#holder.state.envelope) {
+    const { envelope } = this.#holder.state;
+    if (due || envelope !== this.#spokenOf) {
+      this.#spokenOf = envelope;
       await this.#attest(state);
       this.#publisher.publish();
     }
@@ -165,6 +169,33 @@ export class Agent {
   /** A commit that somebody signed, for the source; it is followed from there (C2). */
   propose(input: unknown): Promise<Proposal> {
     return propose(input, this.#holder, this.#pieces.nodes, this.#ports);
+  }
+
+  /** Reads the source between turns: what was just appended is held when this resolves. */
+  async catchUp(): Promise<void> {
+    const { read } = await follow(this.#desk(), this.#ports);
+    this.#source = read ?? this.#source;
+  }
+
+  /** Every node of the state that is held. */
+  get nodes(): NodeSource {
+    return this.#pieces.nodes;
+  }
+
+  /** Our signature under a batch that a peer wants to commit, if we would land it ourselves. */
+  async cosign(batch: unknown): Promise<Cosignature | Refusal> {
+    // Who was shown two histories vouches for neither.
+    const fault = this.#sworn.fault(this.#holder.state.manifest);
+    if (fault !== null) return fault;
+    const { crypto, signer } = this.#ports;
+    const catchUp = () => this.catchUp();
+    return cosign(batch, {
+      holder: () => this.#holder,
+      nodes: this.nodes,
+      crypto,
+      signer,
+      catchUp,
+    });
   }
 
   async #attest(state: Followed['state']): Promise<void> {

@@ -2,6 +2,7 @@
 // as `node agent/main.ts CONFIG`. It prints one JSON line on stdout when it is ready, logs on
 // stderr, and ends on SIGTERM, SIGINT or when the pipe or terminal on its standard input closes.
 
+import { randomUUID } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -17,7 +18,9 @@ import { ControlDirectory } from './adapters/directory.ts';
 import { KeepFile } from './adapters/keep-file.ts';
 import { pushOverHttp } from './adapters/push.ts';
 import { type Api, listenApi } from './api/listen.ts';
+import { COSIGN_PATH } from './api/tenants.ts';
 import { type AgentConfig, ConfigError, readAgentConfig } from './config.ts';
+import { Provisioner } from './control/provision.ts';
 import type { Target } from './control/publish.ts';
 import { type Gateway, listenGateway } from './gateway/listen.ts';
 import { Agent, type AgentIdentity } from './loop.ts';
@@ -54,7 +57,7 @@ async function main(path: string): Promise<void> {
     joinInput === null ? null : must(await openJoin(joinInput, identity, trust, nodeCrypto));
   const agent = must(await Agent.start(identity, trust, join, ports));
   process.on('SIGHUP', () => void reload(agent, path));
-  await run(agent, identity, config);
+  await run(agent, identity, config, ports);
 }
 
 function targetsOf({ ingest, peers }: AgentConfig): readonly Target[] {
@@ -74,11 +77,17 @@ async function reload(agent: Agent, path: string): Promise<void> {
   }
 }
 
-async function run(agent: Agent, identity: AgentIdentity, config: AgentConfig): Promise<void> {
+async function run(
+  agent: Agent,
+  identity: AgentIdentity,
+  config: AgentConfig,
+  ports: AgentPorts,
+): Promise<void> {
   const gateway = await startGateway(agent, config);
   const api = await listenApi(config.api, {
     deliver: (delta) => agent.deliver(delta),
     status: () => statusOf(agent, identity, gateway, Date.now()),
+    tenants: tenantsOf(agent, config, ports),
     log: (line) => log.error(line),
   });
   const ended = endOnSignal();
@@ -89,6 +98,28 @@ async function run(agent: Agent, identity: AgentIdentity, config: AgentConfig): 
   }
   api.close();
   await gateway?.close();
+}
+
+/** Provisioning: the steps that come in here, and the batches of others. */
+function tenantsOf(agent: Agent, { agent: name, peers }: AgentConfig, ports: AgentPorts) {
+  const { crypto, signer, push, nowMs } = ports;
+  const shared = { holder: () => agent.holder, nodes: agent.nodes, pause };
+  const provisioner = new Provisioner({
+    ...shared,
+    ...{ agent: name, crypto, signer, nowMs, log: ports.log },
+    random: Math.random,
+    opId: randomUUID,
+    peers: () => peers.map((url) => new URL(COSIGN_PATH, url).href),
+    ask: push,
+    propose: (commit) => agent.propose(commit),
+    catchUp: () => agent.catchUp(),
+  });
+  return {
+    ...shared,
+    provisioner,
+    hasher: crypto,
+    cosign: (batch: unknown) => agent.cosign(batch),
+  };
 }
 
 function readyLine(api: Api, gateway: Gateway | null): object {

@@ -6,6 +6,16 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { canonical } from '../../shared/canonical.ts';
 import type { StoreAnswer } from '../../shared/control/answer.ts';
 import { DELTA_BYTES_MAX } from '../../shared/limits.ts';
+import {
+  type Answer,
+  COSIGN_PATH,
+  getProvisioning,
+  getStep,
+  postBatch,
+  postStep,
+  TENANTS_PATH,
+  type TenantPorts,
+} from './tenants.ts';
 
 export const DELTA_PATH = '/v1/delta';
 export const STATUS_PATH = '/v1/status';
@@ -13,6 +23,7 @@ export const STATUS_PATH = '/v1/status';
 export interface ApiPorts {
   readonly deliver: (delta: string) => Promise<StoreAnswer>;
   readonly status: () => object;
+  readonly tenants: TenantPorts;
   readonly log: (line: object) => void;
 }
 
@@ -52,13 +63,36 @@ async function route(
     answer(response, 200, ports.status());
     return;
   }
-  if (request.method !== 'POST' || request.url !== DELTA_PATH) {
+  const work = workOf(request, ports);
+  if (work === null) {
     answer(response, 404, { code: 'not-found' });
     return;
   }
-  const body = await readBody(request);
-  if (body === null) answer(response, 413, { code: 'too-large' });
-  else answer(response, 200, await ports.deliver(body));
+  const body = request.method === 'POST' ? await readBody(request) : '';
+  if (body === null) {
+    answer(response, 413, { code: 'too-large' });
+    return;
+  }
+  const { status, body: said, retryAfterS } = await work(body);
+  if (retryAfterS !== undefined) response.setHeader('retry-after', String(retryAfterS));
+  answer(response, status, said);
+}
+
+/** What a request asks for; null: nothing that is here. */
+function workOf(
+  { method, url = '' }: IncomingMessage,
+  { deliver, tenants }: ApiPorts,
+): ((body: string) => Promise<Answer>) | null {
+  if (method === 'POST') {
+    if (url === DELTA_PATH) return async (body) => ({ status: 200, body: await deliver(body) });
+    if (url === TENANTS_PATH) return (body) => postStep(body, tenants);
+    return url === COSIGN_PATH ? (body) => postBatch(body, tenants) : null;
+  }
+  if (method !== 'GET') return null;
+  const [root, last = null, ...rest] = url.slice('/v1/'.length).split('/');
+  if (rest.length > 0 || !url.startsWith('/v1/')) return null;
+  if (root === 'provisioning') return async () => getProvisioning(last, tenants);
+  return root === 'tenants' && last !== null ? async () => getStep(last, tenants) : null;
 }
 
 /** The body, or null beyond the bound; the rest is not read. */

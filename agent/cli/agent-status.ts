@@ -71,7 +71,8 @@ async function askAgent(url: string): Promise<{ status: AgentStatus; raw: unknow
   return { status: parsed.data, raw };
 }
 
-async function boundedText({ body }: Response): Promise<string> {
+/** The body as text, up to STATUS_BYTES_MAX. Rejects beyond it. */
+export async function boundedText({ body }: Response): Promise<string> {
   const decoder = new TextDecoder();
   let text = '';
   for await (const chunk of body ?? []) {
@@ -82,7 +83,7 @@ async function boundedText({ body }: Response): Promise<string> {
 }
 
 /** What fetch says is "fetch failed"; why is in its cause. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;
   return cause instanceof Error ? codeOf(cause) || cause.message : error.message;

@@ -28,6 +28,7 @@ export function programOf(run: Run, runWorld: (args: readonly string[]) => Promi
   addProject(program, run);
   addChanges(program, run);
   addAnswers(program, run);
+  addTenants(program, run);
   addKeys(program, run);
   program
     .command('world')
@@ -101,6 +102,37 @@ function addAnswers(program: Command, run: Run): void {
     .action(({ agent }) => {
       return run(async () => (await import('./commands/status.ts')).status(agent));
     });
+}
+
+function addTenants(program: Command, run: Run): void {
+  const tenant = program
+    .command('tenant')
+    .description('make tenants from templates, suspend and retire them, as a provisioner');
+  withProvisioner(tenant.command('create'))
+    .description('make a tenant from a template')
+    .requiredOption('--template <id>', 'scope, policy, priority, and what hosts it may have')
+    .requiredOption('--host <host...>', 'its hosts')
+    .option('--home <region>', 'its home, where the template allows several')
+    .action((id, flags) => {
+      return run(async () => (await import('./commands/tenant.ts')).createTenant(id, flags));
+    });
+  withProvisioner(tenant.command('suspend'))
+    .description('stop serving a tenant; operators resume it')
+    .action((id, flags) => {
+      return run(async () => (await import('./commands/tenant.ts')).suspendTenant(id, flags));
+    });
+  withProvisioner(tenant.command('retire'))
+    .description('delete a tenant; its id is not used again')
+    .action((id, flags) => {
+      return run(async () => (await import('./commands/tenant.ts')).retireTenant(id, flags));
+    });
+}
+
+function withProvisioner(command: Command): Command {
+  return withJson(command)
+    .argument('<tenant>', 'its id')
+    .requiredOption('--agent <url>', 'any agent, like http://127.0.0.1:7101')
+    .requiredOption('--key <file>', 'the provisioner’s private key (- reads standard input)');
 }
 
 function addKeys(program: Command, run: Run): void {

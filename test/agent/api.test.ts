@@ -18,6 +18,7 @@ import { canonical } from '../../shared/canonical.ts';
 import type { StoreAnswer } from '../../shared/control/answer.ts';
 import { DELTA_BYTES_MAX, PUSH_ANSWER_BYTES_MAX, PUSH_TIMEOUT_MS } from '../../shared/limits.ts';
 import { Fleet } from '../fakes/fleet.ts';
+import { noTenants } from '../fakes/provisioners.ts';
 import { until } from '../world/wait.ts';
 
 const HOST = '127.0.0.1';
@@ -47,6 +48,7 @@ beforeEach(async () => {
     {
       deliver: (delta) => deliver(delta),
       status: () => status(),
+      tenants: noTenants,
       log: (line) => logs.push(line),
     },
   );
@@ -211,7 +213,7 @@ test('closing ends what hangs and what is idle', async () => {
 });
 
 test('a port that is taken rejects', async () => {
-  const ports = { deliver, status, log: () => {} };
+  const ports = { deliver, status, tenants: noTenants, log: () => {} };
   await expect(listenApi({ host: HOST, port: api.port }, ports)).rejects.toMatchObject({
     code: 'EADDRINUSE',
   });

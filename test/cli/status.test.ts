@@ -15,6 +15,7 @@ import type { Kept } from '../../agent/ports.ts';
 import { statusOf } from '../../agent/status.ts';
 import { canonical } from '../../shared/canonical.ts';
 import { openJoin } from '../../shared/control/join.ts';
+import { noTenants } from '../fakes/provisioners.ts';
 import { until } from '../world/wait.ts';
 import { commit, failureOf, newProject, objectOf, portolan, slower } from './project-kit.ts';
 
@@ -59,7 +60,12 @@ async function agentUp(project: Project, site: string, answer: string | null): P
   });
   const api = await listenApi(
     { host: '127.0.0.1', port: 0 },
-    { deliver: (delta) => agent.deliver(delta), status: tell, log: () => {} },
+    {
+      deliver: (delta) => agent.deliver(delta),
+      status: tell,
+      tenants: noTenants,
+      log: () => {},
+    },
   );
   onTestFinished(() => api.close());
   return `http://127.0.0.1:${api.port}`;
