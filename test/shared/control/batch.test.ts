@@ -4,9 +4,16 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { mandateFault, openBatch } from '../../../shared/control/batch.ts';
+import { canonical, utf8Length } from '../../../shared/canonical.ts';
+import { mandateFault, openBatch, openStep } from '../../../shared/control/batch.ts';
 import { adoptHead } from '../../../shared/control/head.ts';
-import { STEPS_PER_BATCH_MAX } from '../../../shared/limits.ts';
+import {
+  BATCH_BYTES_MAX,
+  COMMIT_BYTES_MAX,
+  SIGNATURES_MAX,
+  STEP_BYTES_MAX,
+  STEPS_PER_BATCH_MAX,
+} from '../../../shared/limits.ts';
 import { codeOf, digestNamed, outcomeOf, SEED, trustWith, withBrokenSignature } from '../forge.ts';
 import { attested, empty, headOf, raise } from '../heads.ts';
 import {
@@ -15,6 +22,7 @@ import {
   crypto,
   keyNamed,
   newHolder,
+  put,
   receive,
   SITES,
   type TestHolder,
@@ -163,6 +171,33 @@ describe('a commit by an agent', () => {
     expect(codeOf(await openBatch(await many(STEPS_PER_BATCH_MAX + 1), trust, crypto))).toBe(
       'malformed',
     );
+  });
+});
+
+describe('bounds', () => {
+  /** A step whose payload has `bytes` bytes: hosts are no tenant's before they are judged. */
+  function stepOfBytes(bytes: number) {
+    const step = (text: string) => stepOf([put('tenants/b/tenant', text)]);
+    const room = utf8Length(canonical(step('')));
+    return step('x'.repeat(bytes - room));
+  }
+
+  test('a step takes STEP_BYTES_MAX bytes', async () => {
+    const { trust } = market.holder;
+    const open = async (bytes: number) =>
+      codeOf(await openStep(await signStep(stepOfBytes(bytes)), trust, crypto));
+    expect(await open(STEP_BYTES_MAX)).toBe('taken');
+    expect(await open(STEP_BYTES_MAX + 1)).toBe('too-large');
+  });
+
+  test('the largest batch, with its operations and all signatures, fits a commit', () => {
+    const inBase64 = (bytes: number) => Math.ceil((bytes * 4) / 3);
+    // In a batch each step stands as base64url, so its operations are three quarters of it.
+    const operations = (BATCH_BYTES_MAX * 3) / 4;
+    const signatures = SIGNATURES_MAX * 400;
+    const envelope = 4 * 1024;
+    const whole = inBase64(BATCH_BYTES_MAX) + operations + signatures + envelope;
+    expect(whole).toBeLessThanOrEqual(COMMIT_BYTES_MAX);
   });
 });
 
