@@ -112,6 +112,12 @@ export class Agent {
     this.#publisher.retarget(targets);
   }
 
+  /** URLs of the other agents that it sends to. */
+  get peers(): readonly string[] {
+    const peers = this.#publisher.status.filter(({ kind }) => kind === 'peer');
+    return peers.map(({ url }) => url);
+  }
+
   /** Resolves when another version has become active. */
   nextChange(): Promise<void> {
     return this.#change.promise;

@@ -101,18 +101,19 @@ async function run(
 }
 
 /** Provisioning: the steps that come in here, and the batches of others. */
-function tenantsOf(agent: Agent, { agent: name, peers }: AgentConfig, ports: AgentPorts) {
+function tenantsOf(agent: Agent, { agent: name }: AgentConfig, ports: AgentPorts) {
   const { crypto, signer, push, nowMs } = ports;
-  const shared = { holder: () => agent.holder, nodes: agent.nodes, pause };
+  const catchUp = () => agent.catchUp();
+  const shared = { holder: () => agent.holder, nodes: agent.nodes, pause, catchUp };
   const provisioner = new Provisioner({
     ...shared,
     ...{ agent: name, crypto, signer, nowMs, log: ports.log },
     random: Math.random,
     opId: randomUUID,
-    peers: () => peers.map((url) => new URL(COSIGN_PATH, url).href),
+    // As they are now: SIGHUP may have named others.
+    peers: () => agent.peers.map((url) => new URL(COSIGN_PATH, url).href),
     ask: push,
     propose: (commit) => agent.propose(commit),
-    catchUp: () => agent.catchUp(),
   });
   return {
     ...shared,

@@ -91,7 +91,7 @@ function workOf(
   if (method !== 'GET') return null;
   const [root, last = null, ...rest] = url.slice('/v1/'.length).split('/');
   if (rest.length > 0 || !url.startsWith('/v1/')) return null;
-  if (root === 'provisioning') return async () => getProvisioning(last, tenants);
+  if (root === 'provisioning') return () => getProvisioning(last, tenants);
   return root === 'tenants' && last !== null ? async () => getStep(last, tenants) : null;
 }
 

@@ -31,6 +31,8 @@ export interface TenantPorts {
   readonly nodes: NodeSource;
   readonly hasher: Hasher;
   readonly pause: (ms: number) => Promise<void>;
+  /** Reads the source. */
+  readonly catchUp: () => Promise<void>;
 }
 
 /** `POST /v1/tenants`, a step as its JWS: 200 landed, 202 pending, else why not. */
@@ -62,7 +64,9 @@ export async function postBatch(text: string, { cosign }: TenantPorts): Promise<
  * `GET /v1/provisioning[/<tenant>]`: what a provisioner writes a step from. What it says is not
  * signed; a lie leads to a step that everybody refuses.
  */
-export function getProvisioning(tenant: string | null, ports: TenantPorts): Answer {
+export async function getProvisioning(tenant: string | null, ports: TenantPorts): Promise<Answer> {
+  // Whoever asks is about to sign: an agent that is a moment behind would have it sign in vain.
+  await ports.catchUp();
   const { state } = ports.holder();
   const { cluster, generation, version } = state.manifest;
   const slots = Object.keys(state.global.sites).flatMap((id) => {

@@ -20,6 +20,7 @@ export const noTenants: TenantPorts = {
   nodes: () => undefined,
   hasher: nodeCrypto,
   pause: settled,
+  catchUp: settled,
 };
 
 export class Marketplace {
@@ -68,6 +69,7 @@ export class Marketplace {
       nodes: agent.nodes,
       hasher: nodeCrypto,
       pause: (ms) => this.#pause(ms),
+      catchUp: () => agent.catchUp(),
     };
   }
 

@@ -58,6 +58,14 @@ export function demoConfig(gateways: Readonly<Record<Region, string>>): ConfigIn
       std: { replicaReads: true, sessionPaths: ['/session'] },
       home: { replicaReads: false },
     },
+    templates: {
+      basic: {
+        scope: 'atlantic',
+        policy: 'std',
+        homes: ['eu1', 'us1'],
+        hostSuffixes: ['tenants.example'],
+      },
+    },
     tenants: {
       acme: { hosts: ['acme.example', '*.acme.example'], scope: 'eu', home: 'eu1', policy: 'std' },
       hooli: { hosts: ['hooli.example'], scope: 'us', home: 'us1', policy: 'std' },
