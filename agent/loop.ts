@@ -10,24 +10,21 @@ import { attestedByOthers } from '../shared/control/activation.ts';
 import { answerOf, type StoreAnswer } from '../shared/control/answer.ts';
 import type { Observation } from '../shared/control/attestation.ts';
 import { attestationKind } from '../shared/control/attestation.ts';
-import { compareVersions, type Link } from '../shared/control/chain.ts';
+import type { Link } from '../shared/control/chain.ts';
 import { openDelta } from '../shared/control/delta.ts';
-import { activated, emptyHolder, type Holder, trusting } from '../shared/control/holder.ts';
+import type { Holder } from '../shared/control/holder.ts';
 import type { Join } from '../shared/control/join.ts';
-import { type Jws, signJws } from '../shared/control/jws.ts';
+import { signJws } from '../shared/control/jws.ts';
 import type { NodeSource } from '../shared/control/merkle-map.ts';
-import { admitBatch, type HolderStorage, verifyBatch } from '../shared/control/receive.ts';
-import type { Global } from '../shared/control/record.ts';
 import { type Refusal, refuse } from '../shared/control/refusal.ts';
 import { isAgentKey, type Trust } from '../shared/control/trust.ts';
-import { ATTESTATION_INTERVAL_MS, COMPACTION_INTERVAL_MS } from '../shared/limits.ts';
-import { type AttestPlan, planAttestation } from './control/attest.ts';
-import { commitsFromPeers } from './control/catch-up.ts';
-import { compactable } from './control/compaction.ts';
-import { Copy } from './control/copy.ts';
-import { type Desk, type Fault, type Followed, follow } from './control/follow.ts';
-import { Memory } from './control/memory.ts';
-import { Pieces } from './control/pieces.ts';
+import { ATTESTATION_INTERVAL_MS } from '../shared/limits.ts';
+import { Alarms } from './control/alarms.ts';
+import { planAttestation } from './control/attest.ts';
+import { Care } from './control/care.ts';
+import { type Cosignature, cosign } from './control/cosign.ts';
+import { type Followed, follow } from './control/follow.ts';
+import { Hold, type Standing } from './control/hold.ts';
 import { type Proposal, propose } from './control/propose.ts';
 import { Publisher, type Target, type TargetStatus } from './control/publish.ts';
 import { type PublishedTrust, publishTrust } from './control/publish-trust.ts';
@@ -43,51 +40,34 @@ export interface AgentIdentity {
   readonly assume: Observation;
 }
 
-/** The active state as this agent holds it: what its gateway decides by. */
-export interface Standing {
-  readonly holder: Holder;
-  readonly link: Link;
-  readonly global: Global;
-  readonly nodes: NodeSource;
-}
-
 export class Agent {
   readonly #identity: AgentIdentity;
   readonly #ports: AgentPorts;
-  readonly #pieces: Pieces;
-  readonly #publisher: Publisher;
-  readonly #receipts: Receipts;
-  readonly #alarms = new Map<string, number>();
-  #holder: Holder;
-  readonly #memory: Memory;
+  readonly #alarms: Alarms;
+  readonly #hold: Hold;
   readonly #sworn: Sworn;
-  readonly #storage: HolderStorage;
+  readonly #care: Care;
+  readonly #receipts: Receipts;
+  readonly #publisher: Publisher;
   #source: SourceRead | null = null;
-  #copy: Copy | null = null;
-  #turning: Promise<void> = Promise.resolve();
+  #turning: Promise<unknown> = Promise.resolve();
   #attestedAtMs = 0;
-  #compactedAtMs = 0;
-  #standing: Standing | null = null;
-  #change = Promise.withResolvers<void>();
+  /** What was held when this agent last spoke, or would have. */
+  #spokenOf: Link['digest'] | null = null;
 
   private constructor(identity: AgentIdentity, start: Start, ports: AgentPorts) {
+    const { trust, kept, join } = start;
     this.#identity = identity;
     this.#ports = ports;
-    this.#memory = new Memory(start.kept ?? NOTHING, ports.keep);
-    this.#sworn = new Sworn(start.kept, start.join);
-    const { holder, writes } = emptyHolder(start.trust, ports.crypto);
-    this.#holder = holder;
-    this.#pieces = new Pieces(writes, holder.state.manifest.global);
-    this.#storage = {
-      nodes: this.#pieces.nodes,
-      store: (admitted) => {
-        this.#sworn.see(admitted.link);
-        this.#pieces.store(admitted);
-        this.#receipts.see(admitted.link.version, ports.nowMs());
-      },
-    };
-    this.#receipts = new Receipts(ports.crypto, (refusal) => this.#alarm(refusal));
-    this.#publisher = new Publisher(identity, () => this.#holder, ports, this.#receipts);
+    this.#alarms = new Alarms(ports.log);
+    this.#sworn = new Sworn(kept, join);
+    this.#receipts = new Receipts(ports.crypto, (refusal) => this.#alarms.raise(refusal));
+    this.#hold = new Hold(trust, kept ?? NOTHING, ports, this.#alarms, (link) => {
+      this.#sworn.see(link);
+      this.#receipts.see(link.version, ports.nowMs());
+    });
+    this.#care = new Care(identity.site, this.#hold, ports);
+    this.#publisher = new Publisher(identity, () => this.holder, ports, this.#receipts);
   }
 
   /**
@@ -103,35 +83,35 @@ export class Agent {
   ): Promise<Agent> {
     const kept = await ports.keep.load();
     const agent = new Agent(identity, { trust, join, kept }, ports);
-    await agent.#openCopy();
+    await agent.#care.openCopy();
     return agent;
   }
 
-  /**
-   * Folds the own copy, as far as it goes: at most what this agent would read from its source.
-   */
-  async #openCopy(): Promise<void> {
-    const { copy } = this.#ports;
-    if (copy === undefined) return;
-    await follow(this.#desk(), { ...this.#ports, source: copy });
-    this.#copy = new Copy(copy, this.#holder.state.manifest.version);
+  get holder(): Holder {
+    return this.#hold.holder;
   }
 
-  get holder(): Holder {
-    return this.#holder;
+  /** Every node of the state that is held. */
+  get nodes(): NodeSource {
+    return this.#hold.nodes;
   }
 
   get standing(): Standing | null {
-    return this.#standing;
+    return this.#hold.standing;
+  }
+
+  /** Resolves when another version has become active. */
+  nextChange(): Promise<void> {
+    return this.#hold.nextChange();
   }
 
   retarget(targets: readonly Target[]): void {
     this.#publisher.retarget(targets);
   }
 
-  /** Resolves when another version has become active. */
-  nextChange(): Promise<void> {
-    return this.#change.promise;
+  /** URLs of the other agents that it sends to. */
+  get peers(): readonly string[] {
+    return this.#publisher.peers;
   }
 
   /** What stores signed that they did, the newest of each (C11). */
@@ -145,9 +125,9 @@ export class Agent {
     readonly stores: readonly StoreReceipts[];
     readonly targets: readonly TargetStatus[];
   } {
-    const { version } = this.#holder.state.manifest;
+    const { version } = this.holder.state.manifest;
     return {
-      alarms: Object.fromEntries(this.#alarms),
+      alarms: this.#alarms.counts,
       stores: this.#receipts.status(version, this.#ports.nowMs()),
       targets: this.#publisher.status,
     };
@@ -158,30 +138,14 @@ export class Agent {
    * be written.
    */
   turn(): Promise<void> {
-    const next = this.#turning.then(() => this.#turn());
-    this.#turning = next.catch(() => {});
-    return next;
+    return this.#inTurn(() => this.#turn());
   }
 
-  async #turn(): Promise<void> {
-    const before = this.#holder.state.envelope;
-    const followed = await follow(this.#desk(), this.#ports);
-    const { state, read } = followed;
-    this.#source = read ?? this.#source;
-    if (read?.lost === true) this.#sworn.lose();
-    if (state === 'unreadable') await this.#catchUp();
-    else await this.#putRight(followed);
-    await this.#compact(read?.seen);
-    await this.#copy?.follow(this.#holder);
-    const { nowMs } = this.#ports;
-    this.#advance(activated(this.#holder, nowMs()));
-    await this.#stand();
-    // Either way: a clock that was put back must not end the attestations.
-    const due = Math.abs(nowMs() - this.#attestedAtMs) >= ATTESTATION_INTERVAL_MS;
-    if (due || before !== this.#holder.state.envelope) {
-      await this.#attest(state);
-      this.#publisher.publish();
-    }
+  /** Reads the source between turns: what was just appended is held when this resolves. */
+  catchUp(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#follow();
+    });
   }
 
   /**
@@ -190,30 +154,26 @@ export class Agent {
    * one stolen agent, would else be attested by all (I16).
    */
   async deliver(text: string): Promise<StoreAnswer> {
-    const { crypto, nowMs } = this.#ports;
-    const delta = await openDelta(text, this.#holder.trust, crypto);
+    const delta = await openDelta(text, this.holder.trust, this.#ports.crypto);
     if (delta.kind === 'refused') {
-      this.#alarm(delta);
+      this.#alarms.raise(delta);
       return { ...this.#answer([delta]), code: delta.code };
     }
-    for (const refusal of delta.refused) this.#alarm(refusal, delta.sender);
-    await this.#trusting(delta.trust);
+    for (const refusal of delta.refused) this.#alarms.raise(refusal, delta.sender);
+    await this.#hold.trusting(delta.trust);
     // Attack: words of a key that was revoked, told to an agent that has forgotten it.
-    const fault = this.#memory.trustFault(this.#holder.trust);
+    const fault = this.#hold.memory.trustFault(this.holder.trust);
     if (fault !== null) {
-      this.#alarm(fault);
+      this.#alarms.raise(fault);
       return { ...this.#answer([fault]), code: fault.code };
     }
-    const words = { commits: [], attestations: delta.attestations };
-    const batch = await verifyBatch(this.#holder, words, crypto);
-    const taken = admitBatch(this.#holder, batch, this.#storage, nowMs(), crypto);
-    this.#advance(taken.holder);
-    for (const refusal of taken.refused) {
+    const refused = await this.#hold.take({ commits: [], attestations: delta.attestations });
+    for (const refusal of refused) {
       // Relayed words cross on the way: an older one is refused and no alarm.
-      if (refusal.code !== 'attestation-old') this.#alarm(refusal, delta.sender);
+      if (refusal.code !== 'attestation-old') this.#alarms.raise(refusal, delta.sender);
     }
-    await this.#stand();
-    return this.#answer([...delta.refused, ...taken.refused]);
+    await this.#hold.stand();
+    return this.#answer([...delta.refused, ...refused]);
   }
 
   /**
@@ -223,7 +183,7 @@ export class Agent {
    */
   async propose(input: unknown): Promise<Proposal> {
     await this.turn();
-    const proposal = await propose(input, this.#holder, this.#pieces.nodes, this.#ports);
+    const proposal = await propose(input, this.holder, this.nodes, this.#ports);
     if (proposal.kind === 'landed') await this.turn();
     return proposal;
   }
@@ -232,84 +192,77 @@ export class Agent {
   async publishTrust(input: unknown): Promise<PublishedTrust> {
     const { source, crypto } = this.#ports;
     await this.turn();
-    const published = await publishTrust(input, this.#holder.trust, source, crypto);
+    const published = await publishTrust(input, this.holder.trust, source, crypto);
     if (published.kind === 'created') await this.turn();
     return published;
   }
 
+  /** Our signature under a batch that a peer wants to commit, if we would land it ourselves. */
+  async cosign(batch: unknown): Promise<Cosignature | Refusal> {
+    // Who was shown two histories vouches for neither.
+    const fault = this.#fault();
+    if (fault !== null) return fault;
+    const { crypto, signer } = this.#ports;
+    const { nodes } = this;
+    const catchUp = () => this.catchUp();
+    return cosign(batch, { holder: () => this.holder, nodes, crypto, signer, catchUp });
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const next = this.#turning.then(work);
+    this.#turning = next.catch(() => {});
+    return next;
+  }
+
+  async #turn(): Promise<void> {
+    const followed = await this.#follow();
+    if (followed.state === 'unreadable') await this.#care.followPeers(this.peers);
+    else if (this.#fault() === null) await this.#care.putRight(followed);
+    await this.#care.compact(followed);
+    await this.#care.copy();
+    await this.#hold.stand();
+    const { nowMs } = this.#ports;
+    // Either way: a clock that was put back must not end the attestations.
+    const due = Math.abs(nowMs() - this.#attestedAtMs) >= ATTESTATION_INTERVAL_MS;
+    const { envelope } = this.holder.state;
+    if (due || envelope !== this.#spokenOf) {
+      this.#spokenOf = envelope;
+      await this.#attest(followed.state);
+      this.#publisher.publish();
+    }
+  }
+
+  async #follow(): Promise<Followed> {
+    const followed = await follow(this.#hold, this.#ports);
+    this.#source = followed.read ?? this.#source;
+    if (followed.read?.lost === true) this.#sworn.lose();
+    return followed;
+  }
+
+  /** Kept first, said then: the order is the promise (C10). */
   async #attest(state: Followed['state']): Promise<void> {
     const nowMs = this.#ports.nowMs();
     this.#attestedAtMs = nowMs;
     const fault = this.#fault();
     if (fault !== null) {
       // Nothing read yet is not the same as something lost.
-      if (fault.code !== 'rollback' || state !== 'unreadable') this.#alarm(fault);
+      if (fault.code !== 'rollback' || state !== 'unreadable') this.#alarms.raise(fault);
       return;
     }
+    const { memory } = this.#hold;
     const mode = state === 'all' ? 'live' : 'frozen';
-    const plan = planAttestation(this.#holder, this.#memory.kept, this.#situation(mode, nowMs));
+    const plan = planAttestation(this.holder, memory.kept, this.#situation(mode, nowMs));
     if (plan === null) return;
-    const jws = await this.#say(plan);
-    const { crypto } = this.#ports;
-    const batch = await verifyBatch(this.#holder, { commits: [], attestations: [jws] }, crypto);
-    this.#advance(admitBatch(this.#holder, batch, this.#storage, nowMs, crypto).holder);
-    await this.#stand();
-  }
-
-  /** Rarely: what nobody resumes from any more is forgotten. */
-  async #compact(seen: bigint | undefined): Promise<void> {
-    const { source, nowMs } = this.#ports;
-    if (source.compact === undefined || seen === undefined) return;
-    if (Math.abs(nowMs() - this.#compactedAtMs) < COMPACTION_INTERVAL_MS) return;
-    const revision = compactable(this.#holder, seen, nowMs());
-    if (revision === null) return;
-    this.#compactedAtMs = nowMs();
-    await source.compact(revision);
-  }
-
-  /** Without a source: what other sites attest, from whichever peer has it. */
-  async #catchUp(): Promise<void> {
-    const { commitsOf, crypto, nowMs } = this.#ports;
-    if (commitsOf === undefined) return;
-    const peers = this.#publisher.peers.map((url) => (from: bigint) => commitsOf(url, from));
-    const { site } = this.#identity;
-    const commits = await commitsFromPeers(site, this.#holder, peers, nowMs(), crypto);
-    if (commits.length === 0) return;
-    const batch = await verifyBatch(this.#holder, { commits, attestations: [] }, crypto);
-    this.#advance(admitBatch(this.#holder, batch, this.#storage, nowMs(), crypto).holder);
-  }
-
-  /** Why this agent may say nothing now. */
-  #fault(): Refusal | null {
-    const evidence = { ...this.#holder, nowMs: this.#ports.nowMs() };
-    const others = attestedByOthers(this.#identity.site, evidence);
-    return this.#sworn.fault(this.#holder.state.manifest, others) ?? this.#trustFault();
-  }
-
-  /** What somebody changed outside commits has no effect, is alarmed, and put right (C4). */
-  async #putRight({ state, read, refused }: Followed): Promise<void> {
-    const { source, crypto: hasher } = this.#ports;
-    if (state !== 'all' && state !== 'replaced') return;
-    if (read === null || source.putRight === undefined) return;
-    if (this.#fault() !== null) return;
-    const truth = { holder: this.#holder, nodes: this.#pieces.nodes, hasher };
-    const findings = await source.putRight(truth, read, refused);
-    for (const { key, done } of findings) {
-      const by = done ? 'put right' : 'put right by another';
-      this.#alarm(refuse('out-of-band', `${key} was changed outside a commit; ${by}`));
-    }
-  }
-
-  /** Kept first, said then: the order is the promise (C10). */
-  async #say({ kept, attestation }: AttestPlan): Promise<Jws> {
-    await this.#memory.save(kept);
-    await this.#memory.saveTrust(this.#holder.trust);
-    return signJws(attestationKind.typ, attestation, [this.#ports.signer]);
+    await memory.save(plan.kept);
+    await memory.saveTrust(this.holder.trust);
+    const jws = await signJws(attestationKind.typ, plan.attestation, [this.#ports.signer]);
+    await this.#hold.take({ commits: [], attestations: [jws] });
+    await this.#hold.stand();
   }
 
   #situation(mode: 'live' | 'frozen', nowMs: number) {
     const { site, agent, assume } = this.#identity;
-    const { manifest, global } = this.#holder.state;
+    const { manifest, global } = this.holder.state;
     const regions: Record<string, Observation> = {};
     for (const [id, record] of Object.entries(global.sites))
       if (record.region) regions[id] = assume;
@@ -318,76 +271,25 @@ export class Agent {
     return { site, agent, nowMs, mode, commitIndex, term, seen, regions };
   }
 
-  #desk(): Desk {
-    const holder = () => this.#holder;
-    return {
-      get holder() {
-        return holder();
-      },
-      storage: this.#storage,
-      advance: (next) => this.#advance(next),
-      trusting: (trust) => this.#trusting(trust),
-      alarm: (fault) => this.#alarm(fault),
-    };
+  /** Why this agent may say nothing now. */
+  #fault(): Refusal | null {
+    const evidence = { ...this.holder, nowMs: this.#ports.nowMs() };
+    const others = attestedByOthers(this.#identity.site, evidence);
+    return this.#sworn.fault(this.holder.state.manifest, others) ?? this.#trustFault();
   }
 
-  /** Kept first, judged by then: a restart must not bring back a key that was revoked (C5). */
-  async #trusting(adopted: Trust): Promise<void> {
-    const next = trusting(this.#holder, adopted);
-    if (next === this.#holder) return;
-    const fault = this.#memory.trustFault(next.trust);
-    if (fault?.code === 'trust-fork') {
-      this.#alarm(fault);
-      return;
-    }
-    await this.#memory.saveTrust(next.trust);
-    this.#advance(trusting(this.#holder, adopted));
-  }
-
-  /** Why this agent has no word: trust went back, or no longer names its key. */
+  /** Trust went back, or no longer names this agent's key. */
   #trustFault(): Refusal | null {
-    const { trust } = this.#holder;
-    const fault = this.#memory.trustFault(trust);
+    const { trust } = this.holder;
+    const fault = this.#hold.memory.trustFault(trust);
     if (fault !== null) return fault;
     const { site, agent } = this.#identity;
     if (isAgentKey(trust, this.#ports.signer.kid, site, agent)) return null;
     return refuse('role', `trust ${trust.document.version} does not name the key of ${agent}`);
   }
 
-  /** Takes the next holder. What it makes active is decided by only after it is kept (`#stand`). */
-  #advance(holder: Holder): void {
-    this.#holder = holder;
-    const standing = this.#standing;
-    if (standing?.link.digest === holder.active?.digest && standing !== null) {
-      this.#standing = { ...standing, holder };
-    }
-  }
-
-  /** Kept first, decided by then: a restart must not undo what somebody was served by (I2). */
-  async #stand(): Promise<void> {
-    const { active } = this.#holder;
-    if (active === null || !this.#memory.allows(active)) return;
-    if (this.#memory.trustFault(this.#holder.trust) !== null) return;
-    if (active.digest === this.#standing?.link.digest) return;
-    await this.#memory.saveActive(active);
-    const global = this.#pieces.global(active.manifest.global);
-    const held = this.#standing;
-    // Another turn or delta may have come further while this one was written.
-    if (global === null || (held !== null && compareVersions(held.link, active) >= 0)) return;
-    const { nodes } = this.#pieces;
-    this.#standing = { holder: this.#holder, link: active, global, nodes };
-    this.#pieces.prune(active.version);
-    this.#change.resolve();
-    this.#change = Promise.withResolvers();
-  }
-
   #answer(refused: readonly Refusal[]): StoreAnswer {
-    return answerOf(this.#identity.agent, this.#holder, refused);
-  }
-
-  #alarm({ code, detail }: Fault, from?: object): void {
-    this.#alarms.set(code, (this.#alarms.get(code) ?? 0) + 1);
-    this.#ports.log({ alarm: code, detail, ...(from === undefined ? {} : { from }) });
+    return answerOf(this.#identity.agent, this.holder, refused);
   }
 }
 

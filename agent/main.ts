@@ -18,6 +18,7 @@ import { KeepFile } from './adapters/keep-file.ts';
 import { pushOverHttp } from './adapters/push.ts';
 import { apiPortsOf } from './api/agent-ports.ts';
 import { type Api, type ApiTls, listenApi } from './api/listen.ts';
+import { tenantPortsOf } from './api/tenant-ports.ts';
 import { type AgentConfig, ConfigError, readAgentConfig } from './config.ts';
 import { readTrust } from './control/follow-trust.ts';
 import type { Target } from './control/publish.ts';
@@ -68,7 +69,7 @@ async function main(path: string): Promise<void> {
   agent = await Agent.start(identity, pin, join, ports);
   const started = agent;
   process.on('SIGHUP', () => void reload(started, path));
-  await run(started, identity, config, source);
+  await run(started, identity, config, ports);
   close();
 }
 
@@ -115,14 +116,15 @@ async function run(
   agent: Agent,
   identity: AgentIdentity,
   config: AgentConfig,
-  source: CommitSource,
+  ports: AgentPorts,
 ): Promise<void> {
   const gateway = await startGateway(agent, config);
   const { host, port, tls } = config.api;
   const apiPorts = apiPortsOf({
     agent,
-    source,
+    source: ports.source,
     status: () => statusOf(agent, identity, gateway, Date.now()),
+    tenants: tenantPortsOf(agent, config.agent, ports, pause),
     nowMs: () => Date.now(),
     crypto: nodeCrypto,
     log: (line) => log.error(line),
@@ -133,7 +135,7 @@ async function run(
   process.stdout.write(`${JSON.stringify({ ready: readyLine(api, gateway) })}\n`);
   // A turn at our own pace, or at once when the source tells of something new.
   let news = new AbortController();
-  void whenever(source, ended, () => news.abort());
+  void whenever(ports.source, ended, () => news.abort());
   while (!ended.aborted) {
     news = new AbortController();
     await agent.turn();

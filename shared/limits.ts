@@ -51,8 +51,8 @@ export const RECEIPT_BURST_MS = 60_000;
 /** Stores whose receipts an agent holds: nine location hints and room. */
 export const STORES_HEARD_MAX = 16;
 
-/** Signatures on one document: the threshold's keys, old and new; more only costs verifications. */
-export const SIGNATURES_MAX = 32;
+/** Signatures on one document: a threshold of all sites that there may be, each with one key. */
+export const SIGNATURES_MAX = 64;
 
 /**
  * A protected header names an algorithm, a type and a thumbprint: some 100 bytes; a signature 86.
@@ -70,6 +70,42 @@ export const ATTESTATIONS_PER_DELTA_MAX = 256;
 
 /** Hosts of one tenant: custom domains are counted in tens. */
 export const HOSTS_PER_TENANT_MAX = 100;
+
+/** A step holds one tenant: a record of the largest kind, its placement, and what was read. */
+export const STEP_BYTES_MAX = 48 * 1024;
+
+/** Records that a step names as read: the template, the tenant, its placement, and what is near. */
+export const STEP_READS_MAX = 16;
+
+/** A batch of steps that each retire or suspend is one operation a step (C2). */
+export const STEPS_PER_BATCH_MAX = 100;
+
+/** In a commit a batch stands as base64url, beside its operations: 448 KiB become 0.93 MiB. */
+export const BATCH_BYTES_MAX = 448 * 1024;
+
+/** Domains that a template gives hosts below: a product has a handful. */
+export const TEMPLATE_SUFFIXES_MAX = 16;
+
+/** How long an agent gathers steps before it makes a batch: a tenant is served within 5 s. */
+export const BATCH_WAIT_MS = 200;
+
+/** Steps that wait at one agent: ten full batches, some seconds of work; more are told to wait. */
+export const PROVISION_QUEUE_MAX = 1_000;
+
+/** Steps whose end is remembered for those who ask again; what landed is told by the state. */
+export const PROVISION_RESULTS_MAX = 10_000;
+
+/** What a request that brings a step waits to see it land, at most: inside the 5 s promised. */
+export const PROVISION_ANSWER_MS = 4_000;
+
+/** Time a peer gets to co-sign a batch: it verifies 100 signatures and folds nothing. */
+export const COSIGN_TIMEOUT_MS = 1_500;
+
+/** After a conflict, or too few co-signatures: wait, and a jitter so that two agents part. */
+export const PROVISION_RETRY_MS = { base: 100, jitter: 400 } as const;
+
+/** A step that found no threshold for this long is given up; who sent it may send it again. */
+export const PROVISION_PATIENCE_MS = 60_000;
 
 /** Sites of a deployment; slots are taken modulo 64 (F1) and never reused. */
 export const SITES_MAX = 64;
@@ -311,3 +347,6 @@ export const API_ANSWER_TIMEOUT_MS = 30_000;
 
 /** Body of a published trust document: base64 and JSON around it take a third more. */
 export const TRUST_BODY_BYTES_MAX = 96 * 1024;
+
+/** Body of a step: one tenant with all its hosts, in base64. */
+export const STEP_BODY_BYTES_MAX = 96 * 1024;

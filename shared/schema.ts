@@ -16,6 +16,9 @@ export const idSchema = z.string().check(
   z.refine((id) => id !== 'constructor', 'this name is reserved'),
 );
 
+/** Chosen by whoever acts, a new one for each act; an ambiguous act is recognised by it. */
+export const opIdSchema = z.string().check(z.regex(/^[A-Za-z0-9_-]{8,64}$/));
+
 const COUNTER = /^(?:0|[1-9][0-9]{0,18})$/;
 
 /** etcd and SQLite count in signed 64 bits. */

@@ -4,9 +4,14 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { isRefusal } from '../../shared/control/refusal.ts';
-import { openRequest, type SeenRequest } from '../../shared/control/request.ts';
+import {
+  type Asker,
+  openRequest,
+  READERS,
+  type SeenRequest,
+} from '../../shared/control/request.ts';
 import type { ApiPorts } from './ports.ts';
-import { type Answer, type ApiCode, refusedAnswer } from './route.ts';
+import { type Access, type Answer, type ApiCode, refusedAnswer } from './route.ts';
 
 export const UNAUTHORIZED: Answer = refusedAnswer(
   401,
@@ -24,12 +29,14 @@ export function isCertified(socket: Socket): boolean {
   return socket.getPeerX509Certificate() !== undefined;
 }
 
-/** Is the request signed by who may read? */
+/** Is the request signed by who may ask for this? */
 export async function isSigned(
   header: string,
   seen: SeenRequest,
+  access: Access,
   { trusted, nowMs, crypto }: Pick<ApiPorts, 'trusted' | 'nowMs' | 'crypto'>,
 ): Promise<boolean> {
-  const who = await openRequest(header, seen, { trust: trusted(), nowMs: nowMs() }, crypto);
+  const roles: readonly Asker[] = access === 'provisioner' ? [...READERS, 'provisioner'] : READERS;
+  const who = await openRequest(header, seen, { trust: trusted(), nowMs: nowMs() }, crypto, roles);
   return !isRefusal(who);
 }

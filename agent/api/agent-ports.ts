@@ -15,18 +15,22 @@ import type { Agent } from '../loop.ts';
 import type { CommitSource } from '../ports.ts';
 import { explainTo } from '../steering/explain.ts';
 import type { ApiPorts, CommitsPage } from './ports.ts';
+import type { TenantPorts } from './tenants.ts';
 
 export interface ApiAgent {
   readonly agent: Agent;
   readonly source: CommitSource;
+  readonly tenants: TenantPorts;
   readonly status: () => object;
   readonly nowMs: () => number;
   readonly crypto: Crypto;
   readonly log: (line: object) => void;
 }
 
-export function apiPortsOf({ agent, source, status, nowMs, crypto, log }: ApiAgent): ApiPorts {
+export function apiPortsOf(given: ApiAgent): ApiPorts {
+  const { agent, source, tenants, status, nowMs, crypto, log } = given;
   return {
+    tenants,
     deliver: (delta) => agent.deliver(delta),
     propose: (input) => proposeSigned(input, agent, crypto),
     status,

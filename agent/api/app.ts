@@ -55,11 +55,13 @@ async function answerTo(
   bodies: Bodies,
 ): Promise<Answer> {
   const { authorization } = incoming.headers;
-  const asks = route.access === 'reader' && !certified;
+  const isGuarded = route.access === 'reader' || route.access === 'provisioner';
+  const asks = isGuarded && !certified;
   if (asks && authorization === undefined) return UNAUTHORIZED;
   const outcome = await bodies.use(incoming, route.body?.maxBytes ?? 0, async (body) => {
     const seen = { method: route.method, target, body };
-    if (asks && !(await isSigned(authorization ?? '', seen, ports))) return UNAUTHORIZED;
+    if (asks && !(await isSigned(authorization ?? '', seen, route.access, ports)))
+      return UNAUTHORIZED;
     const query = queryOf(target);
     if (query === null) return BAD_QUERY;
     return route.run({ params, query, text: body.toString('utf8') }, ports);

@@ -49,10 +49,11 @@ export function documentOf(routes: readonly Route[]): object {
 }
 
 function operationOf({ method, path, summary, access, params, query, body, answers }: Route) {
-  const security = access === 'reader' ? [{ clientCertificate: [] }, { signedRequest: [] }] : [];
+  const isGuarded = access === 'reader' || access === 'provisioner';
+  const security = isGuarded ? [{ clientCertificate: [] }, { signedRequest: [] }] : [];
   const usual: Record<number, z.ZodMiniType> = {
     ...(params === null && query === null && body === null ? {} : { 400: refusedSchema }),
-    ...(access === 'reader' ? { 401: refusedSchema } : {}),
+    ...(isGuarded ? { 401: refusedSchema } : {}),
     ...(params === null ? {} : { 404: refusedSchema }),
     ...(body === null ? {} : { 413: refusedSchema, 503: refusedSchema }),
     500: refusedSchema,

@@ -10,6 +10,7 @@ import type { Proposal } from '../control/propose.ts';
 import type { PublishedTrust } from '../control/publish-trust.ts';
 import type { SiteWords } from '../control/site-words.ts';
 import type { Explained, Inquiry } from '../steering/explain.ts';
+import type { TenantPorts } from './tenants.ts';
 
 export interface HeadPlace {
   readonly generation: bigint;
@@ -28,6 +29,8 @@ export interface CommitsPage {
 }
 
 export interface ApiPorts {
+  /** Provisioning. */
+  readonly tenants: TenantPorts;
   readonly deliver: (delta: string) => Promise<StoreAnswer>;
   readonly propose: (input: unknown) => Promise<Proposal>;
   readonly status: () => object;

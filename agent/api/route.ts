@@ -8,9 +8,10 @@ import type { ApiPorts } from './ports.ts';
 
 /**
  * `open`: anyone. `self-signed`: the body carries the signatures that count, and nothing else is
- * asked. `reader`: a client certificate, or a signed request.
+ * asked. `reader`: a client certificate, or a signed request of an operator or agent; `provisioner`:
+ * also of a provisioner.
  */
-export type Access = 'open' | 'self-signed' | 'reader';
+export type Access = 'open' | 'self-signed' | 'reader' | 'provisioner';
 
 /** Refusals of the listener itself; what control state refuses keeps its own code. */
 export type ApiCode =

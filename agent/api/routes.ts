@@ -6,12 +6,14 @@ import { explainRoutes } from './explain.ts';
 import { withDocument } from './openapi.ts';
 import { readRoutes } from './reads.ts';
 import type { Route } from './route.ts';
+import { tenantRoutes } from './tenants.ts';
 import { trustRoutes } from './trust.ts';
 
 export const routes: readonly Route[] = withDocument([
   ...deltaRoutes,
   ...commitRoutes,
   ...trustRoutes,
+  ...tenantRoutes,
   ...readRoutes,
   ...explainRoutes,
 ]);

@@ -18,6 +18,7 @@ export interface Parts {
   readonly scopes: Records<Pick<Config['scopes'][string], 'regions'>>;
   readonly tenants: Records<Config['tenants'][string]>;
   readonly latency: Records<Config['latency'][string]>;
+  readonly templates: Records<Config['templates'][string]>;
   readonly names: Readonly<Record<'sites' | 'scopes' | 'policies', readonly string[]>>;
 }
 
@@ -29,6 +30,7 @@ export function ruleFaults(parts: Parts, trust: TrustDocument | null): readonly 
     ...scopeFaults(parts),
     ...tenantFaults(parts),
     ...latencyFaults(parts),
+    ...templateFaults(parts),
     ...(trust === null ? [] : trustFaults(parts, trust)),
   ];
 }
@@ -73,6 +75,20 @@ function tenantFaults(parts: Parts): readonly Says[] {
     }
   }
   return faults;
+}
+
+function templateFaults(parts: Parts): readonly Says[] {
+  return Object.entries(parts.templates).flatMap(([id, template]) => {
+    const { scope, policy, homes = [], hostSuffixes, customHosts } = template;
+    const at = (field: string): Path => ['templates', id, field];
+    const none = customHosts === false && hostSuffixes?.length === 0;
+    return [
+      ...(scope === undefined ? [] : nameFault(at('scope'), scope, 'scopes', parts)),
+      ...(policy === undefined ? [] : nameFault(at('policy'), policy, 'policies', parts)),
+      ...homes.flatMap((home, i) => homeFault([...at('homes'), i], home, scope, parts)),
+      ...(none ? [fault(at('hostSuffixes'), 'no host is allowed, nor are customHosts')] : []),
+    ];
+  });
 }
 
 function homeFault(

@@ -4,8 +4,15 @@
 // as strictly as records are: a field that nobody knows is a misspelt one.
 
 import * as z from 'zod/mini';
-import { hostSchema, policySchema, regionSiteSchema } from '../../shared/control/record.ts';
-import { HARD_AGE_S, HOSTS_PER_TENANT_MAX } from '../../shared/limits.ts';
+import {
+  hostSchema,
+  hostSuffixSchema,
+  policySchema,
+  regionSiteSchema,
+  templateSchema,
+  tenantSchema as tenantRecordSchema,
+} from '../../shared/control/record.ts';
+import { HARD_AGE_S, HOSTS_PER_TENANT_MAX, TEMPLATE_SUFFIXES_MAX } from '../../shared/limits.ts';
 import { idSchema } from '../../shared/schema.ts';
 
 /** Of policy fields: what is believed unless the operator says otherwise. */
@@ -82,6 +89,28 @@ const tenantSchema = z.strictObject({
   home: idSchema,
   policy: idSchema,
   priority: z._default(z.int().check(z.gte(0), z.lte(9)), 1),
+  /** Provisioners may suspend and retire it. */
+  template: tenantRecordSchema.shape.template,
+  /** true: nothing of it is served; false: it is served again; absent: as it is. */
+  suspended: z.exactOptional(z.boolean()),
+});
+
+const { priority, customHosts, wildcards } = templateSchema.shape;
+
+/** What provisioners may make tenants of. */
+const templateConfigSchema = z.strictObject({
+  scope: idSchema,
+  policy: idSchema,
+  priority: z._default(priority, 1),
+  homes: idsSchema,
+  hostSuffixes: z._default(
+    z
+      .array(hostSuffixSchema)
+      .check(z.maxLength(TEMPLATE_SUFFIXES_MAX), z.refine(distinct, DISTINCT)),
+    [],
+  ),
+  customHosts: z._default(customHosts, false),
+  wildcards: z._default(wildcards, false),
 });
 
 const COLO = 'an edge location: three capital letters, like FRA';
@@ -98,6 +127,7 @@ export const fieldSchemas = {
   sites: { region: z._default(z.boolean(), true), slot },
   scopes: scopeSchema.shape,
   tenants: tenantSchema.shape,
+  templates: templateConfigSchema.shape,
 } as const;
 
 export const recordSchemas = {
@@ -107,6 +137,7 @@ export const recordSchemas = {
   tenants: tenantSchema,
   latency: z.record(idSchema, z.int().check(z.gte(0), z.lte(10_000))),
   stores: z.array(storeSchema).check(z.minLength(1), z.maxLength(2), z.refine(distinct, DISTINCT)),
+  templates: templateConfigSchema,
 } as const;
 
 export const configSchema = z.strictObject({
@@ -117,6 +148,8 @@ export const configSchema = z.strictObject({
   scopes: z.record(idSchema, recordSchemas.scopes),
   policies: z.record(idSchema, recordSchemas.policies),
   tenants: z._default(z.record(idSchema, recordSchemas.tenants), {}),
+  /** What provisioners may make tenants of: `portolan tenant create`. */
+  templates: z._default(z.record(idSchema, recordSchemas.templates), {}),
   /** Measured round trips in ms: edge location -> region. */
   latency: z._default(z.record(coloSchema, recordSchemas.latency), {}),
   /** First and second store of an edge location, and of all others. */

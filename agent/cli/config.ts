@@ -61,6 +61,7 @@ function partsOf(value: unknown): Parts {
     scopes: Object.fromEntries(records('scopes')),
     tenants: Object.fromEntries(records('tenants')),
     latency: Object.fromEntries(latency),
+    templates: Object.fromEntries(records('templates')),
     names: { sites: namesOf('sites'), scopes: namesOf('scopes'), policies: namesOf('policies') },
   };
 }

@@ -1,12 +1,13 @@
 // The difference between the head and what is wanted, record by record. Values are in wire form, as
 // they will be signed. What the configuration does not name is kept unless deletions are asked for:
-// a file that was cut off must not retire a customer.
+// a file that was cut off must not retire a customer. Tenants with a template are provisioners':
+// where the configuration does not name one, nothing is said of it, and nothing deletes it here.
 
 import { canonical, toWire } from '../../shared/canonical.ts';
 import { regionOf } from '../../shared/control/checks.ts';
 import type { Operation } from '../../shared/control/envelope.ts';
 import { entriesOf, type NodeSource } from '../../shared/control/merkle-map.ts';
-import { globalKinds, type TenantEntry } from '../../shared/control/record.ts';
+import { globalKinds, type Tenant, type TenantEntry } from '../../shared/control/record.ts';
 import { type Refusal, refuse } from '../../shared/control/refusal.ts';
 import { type ControlState, readEntry } from '../../shared/control/state.ts';
 import { nextEpoch } from '../../shared/placement/epoch.ts';
@@ -62,6 +63,7 @@ export function differenceOf(
   }
   for (const [id, before] of held) {
     if (wanted.tenants.has(id) || before.tenant === undefined) continue;
+    if (before.tenant.template !== undefined) continue;
     const changes = [gone(`tenants/${id}/tenant`, before.tenant, prune)];
     tenants.push({ id, before, after: null, changes });
   }
@@ -112,9 +114,10 @@ function globalChanges(
 function tenantChanges(
   id: string,
   before: TenantEntry | null,
-  { tenant, home }: WantedTenant,
+  { home, ...own }: WantedTenant,
   wanted: Wanted,
 ): readonly Change[] {
+  const tenant = recordOf(own, before);
   const change = recordChange(`tenants/${id}/tenant`, before?.tenant ?? null, tenant);
   if (before?.tenant !== undefined) return change;
   const slot = regionOf(wanted.global, home)?.slot ?? 0;
@@ -122,6 +125,21 @@ function tenantChanges(
   const epoch = nextEpoch(before?.placement.epoch ?? 0n, slot);
   const placement = toWire({ home, epoch, state: 'ACTIVE' });
   return [...change, { kind: 'create', key: `tenants/${id}/placement`, after: placement }];
+}
+
+/** The wanted record, with what only steps and suspensions write left as it is. */
+function recordOf(
+  { tenant, suspended }: Omit<WantedTenant, 'home'>,
+  before: TenantEntry | null,
+): Tenant {
+  const held = before?.tenant;
+  const off = suspended ?? held?.suspended === true;
+  const step = tenant.template === undefined ? undefined : held?.step;
+  return {
+    ...tenant,
+    ...(off ? { suspended: true } : {}),
+    ...(step === undefined ? {} : { step }),
+  };
 }
 
 function recordChange(key: string, before: unknown, after: unknown): readonly Change[] {

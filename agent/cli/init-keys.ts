@@ -27,6 +27,7 @@ export interface KeySet {
   readonly roots: readonly [NewKey, NewKey];
   readonly operator: NewKey;
   readonly approvers: readonly [NewKey, NewKey];
+  readonly provisioner: NewKey;
   readonly recovery: NewKey;
   readonly edge: NewKey;
   readonly agents: readonly AgentKey[];
@@ -34,6 +35,7 @@ export interface KeySet {
 
 /** Names in the trust document and, with `.jwk`, in `keys/`. */
 const OPERATOR = 'operator';
+const PROVISIONER = 'provisioner';
 const EDGE = 'edge';
 const RECOVERY = 'recovery';
 
@@ -49,6 +51,7 @@ export function newKeySet(config: Config, agentsPerSite: number): KeySet {
     roots: [keyFor('root-1'), keyFor('root-2')],
     operator: keyFor(OPERATOR),
     approvers: [keyFor('approver-1'), keyFor('approver-2')],
+    provisioner: keyFor(PROVISIONER),
     recovery: keyFor(RECOVERY),
     edge: keyFor(EDGE),
     agents,
@@ -56,13 +59,13 @@ export function newKeySet(config: Config, agentsPerSite: number): KeySet {
 }
 
 export function allKeys(keys: KeySet): readonly NewKey[] {
-  const { roots, operator, approvers, recovery, edge, agents } = keys;
-  return [...roots, operator, ...approvers, recovery, edge, ...agents];
+  const { roots, operator, approvers, provisioner, recovery, edge, agents } = keys;
+  return [...roots, operator, ...approvers, provisioner, recovery, edge, ...agents];
 }
 
 /** Signed by both root keys. */
 export function signedTrust(config: Config, keys: KeySet): Promise<Jws> {
-  const { roots, operator, approvers, recovery, edge, agents } = keys;
+  const { roots, operator, approvers, provisioner, recovery, edge, agents } = keys;
   const sites = Object.keys(config.sites).map((site) => {
     const own = agents.filter((agent) => agent.site === site);
     return [site, { agents: Object.fromEntries(own.map(({ agent, x }) => [agent, x])) }] as const;
@@ -76,7 +79,7 @@ export function signedTrust(config: Config, keys: KeySet): Promise<Jws> {
     root: { threshold: roots.length, keys: named('root', roots) },
     operators: { [OPERATOR]: operator.x },
     approvers: { threshold: approvers.length, keys: named('approver', approvers) },
-    provisioners: {},
+    provisioners: { [PROVISIONER]: provisioner.x },
     recovery: { threshold: 1, keys: { [RECOVERY]: recovery.x } },
     sites: Object.fromEntries(sites),
     edges: { [EDGE]: edge.x },

@@ -34,6 +34,11 @@ policies:
   std: {replicaReads: true, mode: enforce, hardAgeS: {write: 60, read: 300, revocation: 60},
     slowStartS: 60}
 
+# What provisioners may make tenants of, by themselves (portolan tenant create). Everything about
+# such a tenant that matters is fixed here; only its id, its home and its hosts are chosen.
+templates:
+  basic: {scope: atlantic, policy: std, homes: [eu1, us1], hostSuffixes: [tenants.example]}
+
 tenants:
   acme: {hosts: [acme.example, "*.acme.example"], scope: eu, home: eu1, policy: std, priority: 1}
 `;
@@ -99,7 +104,8 @@ In this order. Nothing is served before step 6, and nothing is lost by stopping 
 1. **Move the root keys offline.** \`keys/root-1.jwk\` and \`keys/root-2.jwk\` are needed to change
    who is trusted, and for nothing else. Copy each to a medium of its own, kept in a place of its
    own, and delete it here. Do the same with \`keys/recovery.jwk\`. Give \`keys/approver-1.jwk\` and
-   \`keys/approver-2.jwk\` to two different people.
+   \`keys/approver-2.jwk\` to two different people. \`keys/provisioner.jwk\` is for the system that
+   signs customers up, where there is one: it makes tenants from \`templates\`, and nothing else.
 2. **Upload the secrets** from the repository's folder (wrangler makes a Worker that is not there
    yet), then delete the files: they hold the edge's private key, as does \`keys/edge.jwk\`.
    \`npx wrangler secret bulk edge.secrets.json\`, and for the store, which signs receipts with it,

@@ -48,6 +48,7 @@ export interface ProjectKeys {
   readonly roots: readonly string[];
   readonly operator: string;
   readonly approvers: readonly string[];
+  readonly provisioner: string;
   readonly recovery: string;
   readonly edge: string;
 }
@@ -95,6 +96,7 @@ function pathsOf(paths: ProjectPaths, keys: KeySet): Pick<Project, 'keys' | 'age
       roots: keys.roots.map(at),
       operator: at(keys.operator),
       approvers: keys.approvers.map(at),
+      provisioner: at(keys.provisioner),
       recovery: at(keys.recovery),
       edge: at(keys.edge),
     },

@@ -30,6 +30,16 @@ export const STATUS_TIMEOUT_MS = 3_000;
 /** Status lists edges, stores and peers: some kilobytes each. */
 export const STATUS_BYTES_MAX = 4 * 1024 * 1024;
 
+/** A step that found no way by then is signed anew: at ten commits a second, after some minutes. */
+export const STEP_LIFE_VERSIONS = 4_096n;
+
+/** An agent answers a step within 4 s (PROVISION_ANSWER_MS), also that it waits. */
+export const STEP_TIMEOUT_MS = 6_000;
+
+/** How long a person is kept waiting for a step to land, asking this often. */
+export const STEP_ANSWER_MS = 20_000;
+export const STEP_ASK_MS = 250;
+
 /** Envelope around the operations: digests, and a reason of 500 characters in the worst escapes. */
 export const ENVELOPE_ROOM_BYTES = 8 * 1024;
 

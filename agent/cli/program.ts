@@ -28,6 +28,7 @@ export function programOf(run: Run, runWorld: (args: readonly string[]) => Promi
   addProject(program, run);
   addChanges(program, run);
   addAnswers(program, run);
+  addTenants(program, run);
   addKeys(program, run);
   addTrust(program, run);
   program
@@ -65,7 +66,7 @@ function addChanges(program: Command, run: Run): void {
   withAgents(withConfig(withJson(program.command('plan'))))
     .description('show what the configuration would change, and who is affected')
     .option('--out <file>', 'save the plan')
-    .option('--prune', 'delete what the configuration does not name')
+    .option('--prune', 'delete what the configuration does not name, but no provisioned tenant')
     .option('--detailed-exitcode', 'exit 3 when there are differences')
     .option('--full', 'list every change, however many')
     .action((flags) => run(async () => (await import('./commands/plan.ts')).plan(flags)));
@@ -74,7 +75,7 @@ function addChanges(program: Command, run: Run): void {
     .argument('[plan]', 'a saved plan (- reads standard input)')
     .requiredOption('--key <file>', 'the operator’s private key (- reads standard input)')
     .requiredOption('--reason <text>', 'why, for those who read the history')
-    .option('--prune', 'delete what the configuration does not name')
+    .option('--prune', 'delete what the configuration does not name, but no provisioned tenant')
     .action((file, flags) => {
       return run(async () => (await import('./commands/apply.ts')).apply(file, flags));
     });
@@ -114,6 +115,38 @@ function addAnswers(program: Command, run: Run): void {
   withAgents(withProject(withJson(program.command('status'))))
     .description('ask agents how they, the edges and the stores are')
     .action((flags) => run(async () => (await import('./commands/status.ts')).status(flags)));
+}
+
+function addTenants(program: Command, run: Run): void {
+  const tenant = program
+    .command('tenant')
+    .description('make tenants from templates, suspend and retire them, as a provisioner');
+  withProvisioner(tenant.command('create'))
+    .description('make a tenant from a template')
+    .requiredOption('--template <id>', 'scope, policy, priority, and what hosts it may have')
+    .requiredOption('--host <host...>', 'its hosts')
+    .option('--home <region>', 'its home, where the template allows several')
+    .action((id, flags) => {
+      return run(async () => (await import('./commands/tenant.ts')).createTenant(id, flags));
+    });
+  withProvisioner(tenant.command('suspend'))
+    .description('stop serving a tenant; operators resume it')
+    .action((id, flags) => {
+      return run(async () => (await import('./commands/tenant.ts')).suspendTenant(id, flags));
+    });
+  withProvisioner(tenant.command('retire'))
+    .description('delete a tenant; its id is not used again')
+    .action((id, flags) => {
+      return run(async () => (await import('./commands/tenant.ts')).retireTenant(id, flags));
+    });
+}
+
+function withProvisioner(command: Command): Command {
+  return withProject(withJson(command))
+    .argument('<tenant>', 'its id')
+    .option('--ca <file>', 'authority of the agent’s certificate, PEM')
+    .requiredOption('--agent <url>', 'any agent, like http://127.0.0.1:7101')
+    .requiredOption('--key <file>', 'the provisioner’s private key (- reads standard input)');
 }
 
 function addKeys(program: Command, run: Run): void {

@@ -102,5 +102,6 @@ function sceneOf({ holder }: State, { down }: Question, tenant: KnownTenant): Sc
     tenant,
     verdicts: Object.fromEntries(verdicts),
     ageMs: 0,
+    behind: false,
   };
 }

@@ -26,6 +26,7 @@ const REFUSALS: Readonly<Record<SteeringCode, string>> = {
   'no-state': 'no verified state',
   'state-expired': 'the state is too old for this kind of request',
   'tenant-unknown': 'the host is nobody’s',
+  'tenant-suspended': 'the tenant is suspended',
   'ingress-country': 'the scope takes no requests from this country',
   'country-unknown': 'the scope restricts countries, and the country is not known',
   'policy-missing': 'the tenant’s scope or policy is not in the state',

@@ -8,6 +8,8 @@ import type { Config } from './config-schema.ts';
 export interface WantedTenant {
   readonly tenant: Tenant;
   readonly home: string;
+  /** null: as it is. A file that says nothing must not resume whom a provisioner suspended. */
+  readonly suspended: boolean | null;
 }
 
 export interface Wanted {
@@ -27,10 +29,16 @@ export function wantedBy(config: Config): Wanted {
     policies: config.policies,
     latency: lowerCased(config.latency),
     stores: lowerCased(config.stores),
+    templates: mapped(config.templates, (template) => ({
+      ...template,
+      homes: template.homes.toSorted(),
+      hostSuffixes: template.hostSuffixes.toSorted(),
+    })),
   };
   const tenants = new Map<string, WantedTenant>();
-  for (const [id, { hosts, scope, policy, priority, home }] of Object.entries(config.tenants)) {
-    tenants.set(id, { tenant: { hosts: hosts.toSorted(), scope, policy, priority }, home });
+  for (const [id, { home, hosts, suspended, ...rest }] of Object.entries(config.tenants)) {
+    const tenant = { ...rest, hosts: hosts.toSorted() };
+    tenants.set(id, { tenant, home, suspended: suspended ?? null });
   }
   return { global, tenants };
 }

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { normalisePath } from '../../shared/admission/path.ts';
 import { lookUpTenant } from '../../shared/admission/tenant.ts';
+import { isBehind } from '../../shared/control/activation.ts';
 import type { Hasher } from '../../shared/crypto.ts';
 import { GATEWAY_CATCH_UP_MS } from '../../shared/limits.ts';
 import { admitCall, type GatewayDecision } from '../../shared/provenance/admit.ts';
@@ -15,7 +16,7 @@ import {
 } from '../../shared/provenance/profile.ts';
 import type { GatewayCode } from '../../shared/provenance/refusal.ts';
 import type { Admission } from '../../shared/steering/decide.ts';
-import type { Standing } from '../loop.ts';
+import type { Standing } from '../control/hold.ts';
 
 export interface GatewayPorts {
   /** This region. */
@@ -69,5 +70,6 @@ function judge(
   const upgrade = request.headers.upgrade !== undefined;
   const call = { method: request.method ?? 'GET', path, upgrade };
   const ageMs = Math.max(0, nowMs() - holder.freshAtMs);
-  return admitCall(provenance, call, { self, link, global, tenant, ageMs });
+  const behind = isBehind(link, holder);
+  return admitCall(provenance, call, { self, link, global, tenant, ageMs, behind });
 }

@@ -10,7 +10,7 @@ import type { Hasher } from '../../shared/crypto.ts';
 import { type Digest, digestBytes, isDigest } from '../../shared/digest.ts';
 import { STATE_ANSWERS_MAX } from '../../shared/limits.ts';
 import { provenanceHeader } from '../../shared/provenance/profile.ts';
-import type { Standing } from '../loop.ts';
+import type { Standing } from '../control/hold.ts';
 import { noStoreHeader } from './hop-headers.ts';
 
 const HEAD_PATH = '/.portolan/head';

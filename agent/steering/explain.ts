@@ -7,11 +7,12 @@ import type { Facts } from '../../shared/admission/facts.ts';
 import { normalisePath } from '../../shared/admission/path.ts';
 import { lookUpTenant } from '../../shared/admission/tenant.ts';
 import { assert } from '../../shared/assert.ts';
+import { isBehind } from '../../shared/control/activation.ts';
 import type { Hasher } from '../../shared/crypto.ts';
 import { decide } from '../../shared/steering/decide.ts';
 import { recordOf } from '../../shared/steering/explain.ts';
 import { basisOf, verdictsOf } from '../../shared/steering/scene.ts';
-import type { Standing } from '../loop.ts';
+import type { Standing } from '../control/hold.ts';
 
 /** A request that nobody sent. */
 export interface Inquiry {
@@ -55,6 +56,7 @@ export function explainTo(
     tenant,
     verdicts: verdictsOf(global, evidence),
     ageMs: Math.max(0, nowMs - holder.freshAtMs),
+    behind: isBehind(link, evidence),
   };
   return {
     kind: 'explained',

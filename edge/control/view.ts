@@ -5,6 +5,7 @@
 import type { TenantLookup } from '../../shared/admission/tenant.ts';
 import { lookUpTenant } from '../../shared/admission/tenant.ts';
 import { parseCanonical, utf8 } from '../../shared/canonical.ts';
+import { isBehind } from '../../shared/control/activation.ts';
 import type { EdgeStatus } from '../../shared/control/answer.ts';
 import { readAttestations } from '../../shared/control/attestation-header.ts';
 import { compareVersions, type Link } from '../../shared/control/chain.ts';
@@ -145,6 +146,13 @@ export class View {
 
   verdicts({ global }: Standing, nowMs: number): Readonly<Record<string, Verdict>> {
     return verdictsOf(global, { ...this.#mirror, nowMs });
+  }
+
+  /** Is something newer active, or named by a threshold, that this isolate does not stand on? */
+  isBehind({ link }: Standing): boolean {
+    const { active } = this.#mirror;
+    const newer = active !== null && compareVersions(active, link) > 0;
+    return newer || isBehind(link, this.#mirror);
   }
 
   /** Marks a background refresh; false when another one's mark still holds (E3). */

@@ -83,6 +83,7 @@ function decideHeld(view: View, facts: Facts, nowMs: number): Decided | null {
     tenant,
     verdicts: view.verdicts(standing, nowMs),
     ageMs: view.ageMs(nowMs),
+    behind: view.isBehind(standing),
   };
   return { scene, decision: decide(facts, scene) };
 }

@@ -59,6 +59,21 @@ export function supportedAtMs(link: Link, { chain, book, trust, nowMs }: Evidenc
 }
 
 /**
+ * Does a threshold of sites stand beyond `link`, whether or not what they name is held? Words count
+ * here beyond their life: versions never go down, so what was newer then still is. One lying site
+ * cannot say so for others (I16).
+ */
+export function isBehind(link: Link, { book, trust }: Pick<Evidence, 'book' | 'trust'>): boolean {
+  const beyond = new Set<string>();
+  for (const { signed } of book.latest.values()) {
+    const { site } = signed.value;
+    if (book.equivocators.has(site) || !trust.sites.includes(site)) continue;
+    if (compareVersions(signed.value, link) > 0) beyond.add(site);
+  }
+  return beyond.size >= trust.threshold;
+}
+
+/**
  * The commit index that a threshold of sites reports for `link`, or null. A site whose agents
  * differ reports none.
  */

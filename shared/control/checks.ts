@@ -23,7 +23,13 @@ export function regionOf(global: Global, id: string): RegionSite | null {
 }
 
 export function globalFault(change: GlobalChange): Refusal | null {
-  return siteFault(change) ?? scopeFault(change) ?? latencyFault(change) ?? policyFault(change);
+  return (
+    siteFault(change) ??
+    scopeFault(change) ??
+    latencyFault(change) ??
+    policyFault(change) ??
+    templateFault(change)
+  );
 }
 
 function siteFault({ after, usage, sites }: GlobalChange): Refusal | null {
@@ -83,6 +89,22 @@ function policyFault({ after, usage }: GlobalChange): Refusal | null {
   return null;
 }
 
+/** A template from which no legal tenant could come helps nobody (C7). */
+function templateFault({ after }: GlobalChange): Refusal | null {
+  for (const [id, { scope: name, policy, homes }] of Object.entries(after.templates)) {
+    const scope = after.scopes[name];
+    if (scope === undefined) return refuse('reference', `template ${id}: no scope ${name}`);
+    if (after.policies[policy] === undefined) {
+      return refuse('reference', `template ${id}: no policy ${policy}`);
+    }
+    const outside = homes.find((home) => !scope.regions.includes(home));
+    if (outside !== undefined) {
+      return refuse('legal-home', `template ${id}: home ${outside} is outside scope ${name}`);
+    }
+  }
+  return null;
+}
+
 /** `after` is the global part after the commit. */
 export function tenantFault(
   { id, before, after }: TenantChange,
@@ -97,6 +119,12 @@ export function tenantFault(
   if (scope === undefined) return refuse('reference', `${id}: no scope ${tenant.scope}`);
   if (global.policies[tenant.policy] === undefined) {
     return refuse('reference', `${id}: no policy ${tenant.policy}`);
+  }
+  const { template } = tenant;
+  const named = template !== undefined && template !== before?.tenant?.template;
+  // Named anew it must be there; it may go later, and the tenants made from it stay.
+  if (named && global.templates[template] === undefined) {
+    return refuse('reference', `${id}: no template ${template}`);
   }
   if (!scope.regions.includes(placement.home)) {
     return refuse('legal-home', `${id}: home ${placement.home} is outside scope ${tenant.scope}`);

@@ -4,10 +4,10 @@
 
 import * as z from 'zod/mini';
 import { COMMIT_BYTES_MAX, OPERATIONS_PER_COMMIT_MAX } from '../limits.ts';
-import { counterSchema, digestSchema, idSchema } from '../schema.ts';
+import { counterSchema, digestSchema, idSchema, opIdSchema } from '../schema.ts';
 import type { DocumentKind } from './jws.ts';
 
-const KEY_LENGTH_MAX = 160;
+export const KEY_LENGTH_MAX = 160;
 const REASON_LENGTH_MAX = 500;
 
 export const operationSchema = z.discriminatedUnion('op', [
@@ -41,12 +41,12 @@ export const envelopeSchema = z.strictObject({
   author: idSchema,
   reason: z.string().check(z.minLength(1), z.maxLength(REASON_LENGTH_MAX)),
   /** Chosen by the author; an ambiguous write is recognised by it. */
-  opId: z.string().check(z.regex(/^[A-Za-z0-9_-]{8,64}$/)),
+  opId: opIdSchema,
   /** None only where `trust` rises: such a commit completes a rotation. */
   operations: z.array(operationSchema).check(z.maxLength(OPERATIONS_PER_COMMIT_MAX)),
   /** Digest of the resulting manifest. */
   manifest: digestSchema,
-  /** Signatures of approvers over the STEP (C3); none can be given yet. */
+  /** Of an agent's commit: the one co-signed batch of steps it carries (C3). Else empty. */
   approvals: z.array(z.unknown()),
 });
 

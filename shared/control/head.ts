@@ -15,6 +15,7 @@ import {
 import { firstIssue } from '../schema.ts';
 import type { Place } from './answer.ts';
 import { EMPTY_BOOK, receiveAttestation } from './attestation.ts';
+import { authorFault } from './author.ts';
 import { type Chain, compareVersions, type Link, linkOf, newest } from './chain.ts';
 import { envelopeKind } from './envelope.ts';
 import { activated, type Holder, trusting, verifyAttestations, verifyCommit } from './holder.ts';
@@ -66,8 +67,8 @@ export interface AdoptedHead {
 
 /**
  * Verifies a head and takes what is new in it. Nothing of it is taken when any commit is refused:
- * too-large, malformed, encoding, version-unsupported, cluster, trust-missing, key-unknown,
- * signature, author, digest, rules, manifest, previous, trust-old, gap, equivocation.
+ * too-large, malformed, encoding, version-unsupported, cluster, trust-missing, trust-old, digest,
+ * rules, manifest, previous, gap, equivocation, and those of `verifyAuthor` and `authorFault`.
  */
 export async function adoptHead(
   before: Mirror,
@@ -123,20 +124,18 @@ async function readLink(
   if (claimed.cluster !== trust.cluster) return refuse('cluster', claimed.cluster);
   const envelope = await verifyCommit(decoded, trust, crypto);
   if ('code' in envelope) return envelope;
-  const [kid = '', ...others] = envelope.kids;
-  const author = trustAt(trust, claimed.trust)?.roles.get(kid)?.name;
-  if (others.length > 0 || author !== claimed.author) {
-    return refuse('author', `not signed by ${claimed.author}`);
-  }
+  const under = trustAt(trust, claimed.trust);
+  if (under === null) return refuse('trust-missing', `trust ${claimed.trust} is not held`);
+  const fault = authorFault(envelope, under);
+  if (fault !== null) return fault;
   const manifest = readManifest(utf8(canonical(wire ?? null)), claimed.manifest, crypto);
   if ('code' in manifest) return manifest;
-  const { cluster, generation, version, lamport, trust: under } = manifest;
   const matches =
-    cluster === claimed.cluster &&
-    generation === claimed.generation &&
-    version === claimed.version &&
-    lamport === claimed.lamport &&
-    under === claimed.trust;
+    manifest.cluster === claimed.cluster &&
+    manifest.generation === claimed.generation &&
+    manifest.version === claimed.version &&
+    manifest.lamport === claimed.lamport &&
+    manifest.trust === claimed.trust;
   return matches ? linkOf(envelope, manifest) : refuse('manifest', `${claimed.version}`);
 }
 

@@ -14,6 +14,7 @@ import {
   isHeld,
   receiveAttestation,
 } from './attestation.ts';
+import { type VerifiedCommit, verifyAuthor } from './author.ts';
 import { append, type Chain, compareVersions, type Link, linkAt, linkOf } from './chain.ts';
 import { type Envelope, envelopeKind } from './envelope.ts';
 import { type Decoded, decodeJws, type Verified, verifyJws } from './jws.ts';
@@ -78,19 +79,19 @@ export function screenCommit(
 }
 
 /**
- * The author's signature, by the very trust document that the commit names: what was signed under
- * an older one verifies for ever, and a receiver that lacks one halts. Refusals: trust-missing,
- * key-unknown, signature.
+ * Every signature of a commit, by the very trust document that it names: what was signed under an
+ * older one verifies for ever, and a receiver that lacks one halts. Refusals: trust-missing, and
+ * those of `verifyAuthor`.
  */
 export async function verifyCommit(
   decoded: Decoded<Envelope>,
   trust: Trust,
   crypto: Crypto,
-): Promise<Verified<Envelope> | Refusal> {
+): Promise<VerifiedCommit | Refusal> {
   const { trust: version } = decoded.claimed;
   const under = trustAt(trust, version);
   if (under === null) return refuse('trust-missing', `trust ${version} is not held`);
-  return verifyJws(decoded, keyringOf(under, 'operator'), crypto);
+  return verifyAuthor(decoded, under, crypto);
 }
 
 /**
@@ -114,7 +115,7 @@ export interface Admitted {
 /** The rest of C9: class, fold, every digest. Refusals: those of `judge`. */
 export function admitCommit(
   holder: Holder,
-  envelope: Verified<Envelope>,
+  envelope: VerifiedCommit,
   nodes: NodeSource,
   hasher: Hasher,
 ): Admitted | Refusal {

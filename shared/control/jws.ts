@@ -26,7 +26,9 @@ export type DocumentType =
   | 'portolan-delta+json'
   | 'portolan-join+json'
   | 'portolan-request+json'
-  | 'portolan-receipt+json';
+  | 'portolan-receipt+json'
+  | 'portolan-step+json'
+  | 'portolan-batch+json';
 
 export interface Jws {
   readonly payload: string;

@@ -4,7 +4,7 @@
 
 import type { Crypto } from '../crypto.ts';
 import type { Attestation } from './attestation.ts';
-import type { Envelope } from './envelope.ts';
+import type { VerifiedCommit } from './author.ts';
 import {
   type Admitted,
   admitCommit,
@@ -20,7 +20,7 @@ import type { Refusal } from './refusal.ts';
 
 /** Documents whose signatures hold; what was refused on the way is beside them. */
 export interface VerifiedBatch {
-  readonly commits: readonly Verified<Envelope>[];
+  readonly commits: readonly VerifiedCommit[];
   readonly attestations: readonly Verified<Attestation>[];
   readonly refused: readonly Refusal[];
 }
@@ -40,7 +40,7 @@ export async function verifyBatch(
   input: { readonly commits: readonly unknown[]; readonly attestations: readonly unknown[] },
   crypto: Crypto,
 ): Promise<VerifiedBatch> {
-  const commits: Verified<Envelope>[] = [];
+  const commits: VerifiedCommit[] = [];
   const refused: Refusal[] = [];
   for (const jws of input.commits) {
     const screened = screenCommit(holder, jws, commits.length, crypto);

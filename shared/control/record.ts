@@ -4,8 +4,8 @@
 
 import * as z from 'zod/mini';
 import { normalisePath } from '../admission/path.ts';
-import { HARD_AGE_S, HOSTS_PER_TENANT_MAX, SITES_MAX } from '../limits.ts';
-import { counterSchema, idSchema } from '../schema.ts';
+import { HARD_AGE_S, HOSTS_PER_TENANT_MAX, SITES_MAX, TEMPLATE_SUFFIXES_MAX } from '../limits.ts';
+import { counterSchema, idSchema, opIdSchema } from '../schema.ts';
 
 const HOST =
   /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -103,15 +103,61 @@ export const latencySchema = z.record(idSchema, z.int().check(z.gte(0), z.lte(10
 /** First and second store of one Cloudflare location (E1), or of `otherwise`. */
 export const storesSchema = z.array(idSchema).check(z.minLength(1), z.maxLength(2));
 
-export const tenantSchema = z.strictObject({
-  hosts: z
-    .array(hostSchema)
-    .check(z.minLength(1), z.maxLength(HOSTS_PER_TENANT_MAX), z.refine(sortedSet, SORTED)),
-  scope: idSchema,
-  policy: idSchema,
-  /** 0 is shed last (S8). */
-  priority: z.int().check(z.gte(0), z.lte(9)),
-});
+const prioritySchema = z.int().check(z.gte(0), z.lte(9));
+
+export const tenantSchema = z
+  .strictObject({
+    hosts: z
+      .array(hostSchema)
+      .check(z.minLength(1), z.maxLength(HOSTS_PER_TENANT_MAX), z.refine(sortedSet, SORTED)),
+    scope: idSchema,
+    policy: idSchema,
+    /** 0 is shed last (S8). */
+    priority: prioritySchema,
+    /** Provisioners may suspend and retire it (C3). */
+    template: z.exactOptional(idSchema),
+    /** Nothing of it is served. */
+    suspended: z.exactOptional(z.literal(true)),
+    /**
+     * The opId of the last provisioner's step that touched it. No form of the record comes back, so
+     * a step that landed cannot land again after an operator undid what it did.
+     */
+    step: z.exactOptional(opIdSchema),
+  })
+  .check(
+    z.refine(
+      ({ template, step }) => step === undefined || template !== undefined,
+      'only a tenant with a template has a step',
+    ),
+  );
+
+/** A domain below which a template gives hosts. */
+export const hostSuffixSchema = hostSchema.check(
+  z.refine(isHostName, 'a host name without wildcard'),
+);
+
+/** What provisioners may make tenants of (C3): everything about them that they may not choose. */
+export const templateSchema = z
+  .strictObject({
+    scope: idSchema,
+    policy: idSchema,
+    priority: prioritySchema,
+    /** Regions that may become a home. */
+    homes: idSet,
+    /** Hosts are one label or more below one of these. */
+    hostSuffixes: z
+      .array(hostSuffixSchema)
+      .check(z.maxLength(TEMPLATE_SUFFIXES_MAX), z.refine(sortedSet, SORTED)),
+    /** Hosts outside the suffixes of every template are allowed too. */
+    customHosts: z.boolean(),
+    wildcards: z.boolean(),
+  })
+  .check(
+    z.refine(
+      ({ hostSuffixes, customHosts }) => customHosts || hostSuffixes.length > 0,
+      'no host is allowed: name hostSuffixes, or allow customHosts',
+    ),
+  );
 
 export const placementSchema = z.strictObject({
   home: idSchema,
@@ -126,6 +172,7 @@ export const globalSchema = z.strictObject({
   policies: z.record(idSchema, policySchema),
   latency: z.record(idSchema, latencySchema),
   stores: z.record(idSchema, storesSchema),
+  templates: z.record(idSchema, templateSchema),
 });
 
 /** One entry of the tenants' map. Without `tenant` it is retired; its placement stays (F1). */
@@ -139,6 +186,7 @@ export type RegionSite = z.infer<typeof regionSiteSchema>;
 export type Scope = z.infer<typeof scopeSchema>;
 export type Policy = z.infer<typeof policySchema>;
 export type Tenant = z.infer<typeof tenantSchema>;
+export type Template = z.infer<typeof templateSchema>;
 export type Placement = z.infer<typeof placementSchema>;
 export type Global = z.infer<typeof globalSchema>;
 export type GlobalKind = keyof Global;
@@ -150,6 +198,7 @@ export const EMPTY_GLOBAL: Global = {
   policies: {},
   latency: {},
   stores: {},
+  templates: {},
 };
 
 export const globalKinds = Object.keys(EMPTY_GLOBAL) as readonly GlobalKind[];

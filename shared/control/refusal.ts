@@ -42,6 +42,15 @@ export type ControlCode =
   | 'class'
   | 'approvals'
   | 'safety'
+  // a provisioner's step, and the batch that agents make of steps
+  | 'step'
+  | 'step-expired'
+  | 'step-reads'
+  | 'template'
+  | 'tenant-exists'
+  | 'cosignatures'
+  | 'op-id'
+  | 'queue-full'
   | 'manifest'
   // attestations
   | 'attestation-expired'

@@ -64,8 +64,14 @@ export async function signRequest(
   return `${REQUEST_SCHEME} ${encodeBase64url(canonicalBytes(jws))}`;
 }
 
+/** Whose signed requests are heard at all; approvers, edges and root keys have other work. */
+export type Asker = 'operator' | 'agent' | 'provisioner';
+
+/** Who may read what an agent knows. */
+export const READERS: readonly Asker[] = ['operator', 'agent'];
+
 /**
- * Who signed this very request: an operator or an agent. Refusals: those of `decodeJws` and
+ * Who signed this very request, if it is one of `roles`. Refusals: those of `decodeJws` and
  * `verifyJws`, cluster, author, request (another method, target, body or moment).
  */
 export async function openRequest(
@@ -73,6 +79,7 @@ export async function openRequest(
   seen: SeenRequest,
   { trust, nowMs }: { readonly trust: Trust; readonly nowMs: number },
   crypto: Crypto,
+  roles: readonly Asker[] = READERS,
 ): Promise<Role | Refusal> {
   const jws = readHeader(header);
   if (jws === null) return refuse('malformed', `not ${REQUEST_SCHEME} and base64url of a JWS`);
@@ -81,7 +88,7 @@ export async function openRequest(
   // What costs nothing is looked at before the signature.
   const fault = faultOf(decoded.claimed, seen, trust.cluster, nowMs, crypto);
   if (fault !== null) return fault;
-  const verified = await verifyJws(decoded, readersOf(trust), crypto);
+  const verified = await verifyJws(decoded, askersOf(trust, roles), crypto);
   if ('code' in verified) return verified;
   const [kid = '', ...others] = verified.kids;
   const role = trust.roles.get(kid);
@@ -109,10 +116,9 @@ function faultOf(
   return null;
 }
 
-/** Operators and agents may read. Approvers, provisioners, edges and root keys have other work. */
-function readersOf(trust: Trust): Keyring {
-  const [operators, agents] = [keyringOf(trust, 'operator'), keyringOf(trust, 'agent')];
-  return (kid) => operators(kid) ?? agents(kid);
+function askersOf(trust: Trust, roles: readonly Asker[]): Keyring {
+  const rings = roles.map((role) => keyringOf(trust, role));
+  return (kid) => rings.map((ring) => ring(kid)).find((key) => key !== null) ?? null;
 }
 
 function bodyDigest(body: Uint8Array, crypto: Crypto): Digest | null {

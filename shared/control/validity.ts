@@ -5,12 +5,13 @@
 import { canonical } from '../canonical.ts';
 import type { Hasher } from '../crypto.ts';
 import { type Digest, digestOf } from '../digest.ts';
+import { authorFault, type VerifiedCommit } from './author.ts';
 import type { Envelope, Operation } from './envelope.ts';
 import { type Folded, fold } from './fold.ts';
-import type { Verified } from './jws.ts';
 import { type Manifest, manifestDigest, RULES } from './manifest.ts';
 import type { MapNode, NodeSource } from './merkle-map.ts';
 import { updateMap } from './merkle-update.ts';
+import { groundOn, stepsFault } from './provision.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 import { type ControlState, entryToWire, type Writes } from './state.ts';
 import { type Trust, type TrustDoc, trustAt } from './trust.ts';
@@ -49,11 +50,12 @@ export function draft(
 /**
  * Judges the next commit. The signatures of `envelope` hold; everything else is checked here, in
  * C9's order. Refusals: cluster, rules, generation, stale, gap, previous, trust-missing, lamport,
- * author, approvals, safety, class, manifest, and those of `draft`.
+ * safety, class, manifest, step, and those of `authorFault`, `stepsFault` and `draft`. Throws
+ * MissingNodeError.
  */
 export function judge(
   state: ControlState,
-  envelope: Verified<Envelope>,
+  envelope: VerifiedCommit,
   trust: Trust,
   nodes: NodeSource,
   hasher: Hasher,
@@ -65,9 +67,15 @@ export function judge(
   if (under === null) return refuse('trust-missing', `trust ${value.trust} is not held`);
   const unsigned = authorFault(envelope, under);
   if (unsigned !== null) return unsigned;
+  // An agent commits what its steps may do here, an operator what the fold allows (C3).
+  const { mandate } = envelope;
+  const ground = groundOn(state, nodes, hasher);
+  const astray = mandate === undefined ? null : stepsFault(mandate.steps, ground, hasher);
+  if (astray !== null) return astray;
   const accepted = draft(state, value.operations, under, nodes, hasher);
   if (isRefusal(accepted)) return accepted;
-  const misjudged = classFault(value, accepted.folded);
+  const forged = mandate === undefined ? signFault(accepted.folded) : null;
+  const misjudged = forged ?? classFault(value, accepted.folded);
   if (misjudged !== null) return misjudged;
   const next = accepted.state;
   if (next.manifest.lamport !== value.lamport) {
@@ -100,19 +108,18 @@ export function positionFault(state: ControlState, envelope: Envelope): Refusal 
   return null;
 }
 
-function authorFault(envelope: Verified<Envelope>, trust: TrustDoc): Refusal | null {
-  const [kid, ...others] = envelope.kids;
-  if (kid === undefined || others.length > 0) return refuse('author', 'a commit has one author');
-  const role = trust.roles.get(kid);
-  if (role?.kind !== 'operator') return refuse('role', `${kid} is not an operator's key`);
-  if (role.name !== envelope.value.author) {
-    return refuse('author', `signed by ${role.name}, claims ${envelope.value.author}`);
+/** A tenant's `step` is set by steps alone; while the template stays, so does the step. */
+function signFault({ tenants }: Folded): Refusal | null {
+  for (const { id, before, after } of tenants) {
+    const [was, is] = [before?.tenant?.step, after.tenant?.step];
+    const dropped = is === undefined && after.tenant?.template === undefined;
+    // Attack on ABA: a record put back to what it was, for an old step to land on again.
+    if (was !== is && !dropped) return refuse('step', `${id}: only a step sets the record's step`);
   }
   return null;
 }
 
 function classFault(envelope: Envelope, folded: Folded): Refusal | null {
-  if (envelope.approvals.length > 0) return refuse('approvals', 'approvals cannot be judged yet');
   const first = envelope.version === 1n;
   if (folded.class === 'safety' && envelope.class === 'normal' && !first) {
     return refuse('class', 'the effect is of class safety');

@@ -19,6 +19,8 @@ export interface GatewayScene {
   /** Of the host that the provenance names. */
   readonly tenant: TenantLookup;
   readonly ageMs: number;
+  /** A threshold of sites names something newer that is not stood on. */
+  readonly behind: boolean;
 }
 
 export type GatewayDecision =
@@ -28,18 +30,20 @@ export type GatewayDecision =
 export function admitCall(
   provenance: Provenance,
   request: Pick<Facts, 'method' | 'path' | 'upgrade'>,
-  { self, link, global, tenant: found, ageMs }: GatewayScene,
+  { self, link, global, tenant: found, ageMs, behind }: GatewayScene,
 ): GatewayDecision {
   if (provenance.aud !== self) return refused('wrong-region');
   if (compareVersions(provenance, link) > 0) return refused('gateway-behind');
   if (found.kind === 'missing') return refused('gateway-no-state');
   if (found.kind === 'unknown' || found.id !== provenance.tenant) return refused('tenant-mismatch');
   const { tenant, placement } = found;
+  // Our own view wins: the edge may not have heard yet (P3).
+  if (tenant.suspended === true) return refused('gateway-suspended');
   const scope = global.scopes[tenant.scope];
   const policy = global.policies[tenant.policy];
   if (scope === undefined || policy === undefined) return refused('gateway-no-state');
   const op = operationOf(request, policy);
-  if (ageMs > hardAgeMs(op, policy)) return refused('gateway-expired');
+  if (ageMs > hardAgeMs(op, policy, behind)) return refused('gateway-expired');
   if (provenance.epoch < placement.epoch) return refused('stale-route');
   if (provenance.epoch > placement.epoch) return refused('gateway-stale');
   // Last, and from our own records (I14).

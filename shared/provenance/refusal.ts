@@ -14,6 +14,8 @@ export type GatewayCode =
   | 'gateway-expired'
   /** The host belongs to another tenant than the call says, or to none. */
   | 'tenant-mismatch'
+  /** The tenant is suspended. */
+  | 'gateway-suspended'
   /** The call was routed by an older placement than ours. */
   | 'stale-route'
   /** The call knows a newer placement than we do. */
@@ -29,6 +31,7 @@ export const gatewayStatus: Readonly<Record<GatewayCode, number>> = {
   'gateway-behind': 503,
   'gateway-expired': 503,
   'tenant-mismatch': 421,
+  'gateway-suspended': 403,
   'stale-route': 409,
   'gateway-stale': 503,
   'gateway-residency': 403,

@@ -60,15 +60,22 @@ export function decide(facts: Facts, scene: Scene): Decision {
   });
   if (found.kind === 'unknown') {
     // Nobody's policy says how old "nobody's" may be; the default for reads does (I15).
-    const expired = scene.ageMs > HARD_AGE_S.read.default * 1000;
-    return refusal(expired ? 'state-expired' : 'tenant-unknown');
+    const { read, revocation } = HARD_AGE_S;
+    const most = scene.behind ? revocation.default : read.default;
+    return refusal(scene.ageMs > most * 1000 ? 'state-expired' : 'tenant-unknown');
   }
   const { tenant, placement } = found;
+  // Before anything else of the tenant is looked at. On old state it may have been resumed
+  // meanwhile: refused all the same, but as what time may cure.
+  if (tenant.suspended === true) {
+    const old = scene.ageMs > HARD_AGE_S.revocation.max * 1000;
+    return refusal(old ? 'state-expired' : 'tenant-suspended');
+  }
   const scope = global.scopes[tenant.scope];
   const policy = global.policies[tenant.policy];
   if (scope === undefined || policy === undefined) return refusal('policy-missing');
   const op = operationOf(facts, policy);
-  if (scene.ageMs > hardAgeMs(op, policy)) return refusal('state-expired');
+  if (scene.ageMs > hardAgeMs(op, policy, scene.behind)) return refusal('state-expired');
   const ingress = ingressFault(scope, facts.country);
   if (ingress !== null) return refusal(ingress);
 
@@ -103,9 +110,15 @@ export function decide(facts: Facts, scene: Scene): Decision {
   return { ...decided, outcome: { kind: 'forward', region: ranked.chosen, gateway: site.gateway } };
 }
 
-/** Past this age a class of operation is refused (E3). Sessions are writes here. */
-export function hardAgeMs(op: OperationClass, policy: Policy): number {
-  return (op === 'read' ? policy.hardAgeS.read : policy.hardAgeS.write) * 1000;
+/**
+ * Past this age a class of operation is refused (E3). Sessions are writes here. Whatever changes
+ * something, and whatever a holder decides that knows of newer state it lacks, ends at the age of
+ * revocation: what it lacks may be that the tenant was suspended. Reads in mere silence go on.
+ */
+export function hardAgeMs(op: OperationClass, { hardAgeS }: Policy, behind: boolean): number {
+  const { read, write, revocation } = hardAgeS;
+  if (op === 'read') return (behind ? Math.min(read, revocation) : read) * 1000;
+  return Math.min(write, revocation) * 1000;
 }
 
 /** A home that is not known to be down keeps its traffic; nothing is shifted to doubt (S5, H4). */

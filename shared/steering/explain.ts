@@ -18,6 +18,7 @@ export const decisionRecordSchema = z.looseObject({
   seen: z.strictObject({
     verdicts: z.record(z.string(), verdictSchema),
     ageMs: z.number(),
+    behind: z.boolean(),
   }),
   basis: z.looseObject({
     generation: counterSchema,
@@ -38,8 +39,9 @@ export function recordOf(
   scene: Scene,
   decision: Decision,
 ): object {
-  const { verdicts, ageMs, basis } = scene;
-  const record = { kind: 'decision', id, facts, seen: { verdicts, ageMs }, basis, decision };
+  const { verdicts, ageMs, behind, basis } = scene;
+  const seen = { verdicts, ageMs, behind };
+  const record = { kind: 'decision', id, facts, seen, basis, decision };
   return toWire(record) as object;
 }
 

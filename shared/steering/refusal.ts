@@ -6,6 +6,8 @@ export type SteeringCode =
   /** What is held is older than the class of the operation allows (E3). */
   | 'state-expired'
   | 'tenant-unknown'
+  /** By a provisioner or an operator; operators resume. */
+  | 'tenant-suspended'
   | 'ingress-country'
   | 'country-unknown'
   /** The tenant's scope or policy is not in the verified state: doubt (I15). */
@@ -35,6 +37,7 @@ export const steeringStatus: Readonly<Record<SteeringCode, SteeringStatus>> = {
   'no-state': UNAVAILABLE,
   'state-expired': UNAVAILABLE,
   'tenant-unknown': { status: 404, title: 'Unknown host', retry: false },
+  'tenant-suspended': { status: 403, title: 'Suspended', retry: false },
   'ingress-country': { status: 403, title: 'Not available from here', retry: false },
   'country-unknown': UNAVAILABLE,
   'policy-missing': UNAVAILABLE,

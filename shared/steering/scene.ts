@@ -29,6 +29,8 @@ export interface Scene {
   readonly verdicts: Readonly<Record<string, Verdict>>;
   /** Since a threshold last supported the state, ms. */
   readonly ageMs: number;
+  /** A threshold of sites names something newer that is not stood on. */
+  readonly behind: boolean;
 }
 
 export function basisOf(link: Link, evidence: Evidence): Basis {

@@ -5,8 +5,8 @@ import type { IncomingMessage } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { nodeCrypto } from '../../agent/adapters/crypto.ts';
+import type { Standing } from '../../agent/control/hold.ts';
 import { type Admitted, admit } from '../../agent/gateway/admit.ts';
-import type { Standing } from '../../agent/loop.ts';
 import { GATEWAY_CATCH_UP_MS } from '../../shared/limits.ts';
 import {
   PROVENANCE_BYTES_MAX,

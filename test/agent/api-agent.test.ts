@@ -13,6 +13,7 @@ import { COMMITS_PER_ANSWER_MAX, HISTORY_ENTRIES_MAX } from '../../shared/limits
 import { decisionRecordSchema, recompute } from '../../shared/steering/explain.ts';
 import { basisOf } from '../../shared/steering/scene.ts';
 import { Fleet, newestOf, priorityOf } from '../fakes/fleet.ts';
+import { noTenants } from '../fakes/provisioners.ts';
 import { commit, keyNamed, signCommit } from '../shared/kit.ts';
 import { type Asked, ask, HOST, idlePorts } from './api-rig.ts';
 
@@ -29,6 +30,7 @@ beforeEach(async () => {
   const ports = apiPortsOf({
     agent: fleet.agent('eu1'),
     source: fleet.source,
+    tenants: noTenants,
     status: () => ({}),
     nowMs: () => fleet.nowMs,
     crypto: nodeCrypto,

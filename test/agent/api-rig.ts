@@ -9,6 +9,7 @@ import { nodeCrypto } from '../../agent/adapters/crypto.ts';
 import type { ApiPorts } from '../../agent/api/ports.ts';
 import { utf8 } from '../../shared/canonical.ts';
 import { signRequest } from '../../shared/control/request.ts';
+import { noTenants } from '../fakes/provisioners.ts';
 import { keyNamed, testTrust } from '../shared/kit.ts';
 
 export const HOST = '127.0.0.1';
@@ -19,6 +20,7 @@ const trust = await testTrust();
 export function idlePorts(changes: Partial<ApiPorts> = {}): ApiPorts {
   const head = { generation: 1n, version: 0n, envelope: null };
   return {
+    tenants: noTenants,
     deliver: async () => ({ id: 'eu1-1', floor: null, refused: [] }),
     propose: async () => ({ kind: 'unavailable', detail: 'nothing is here' }),
     status: () => ({}),

@@ -14,6 +14,7 @@ import { canonical } from '../../shared/canonical.ts';
 import type { StoreAnswer } from '../../shared/control/answer.ts';
 import { DELTA_BYTES_MAX, PUSH_ANSWER_BYTES_MAX, PUSH_TIMEOUT_MS } from '../../shared/limits.ts';
 import { Fleet } from '../fakes/fleet.ts';
+import { noTenants } from '../fakes/provisioners.ts';
 import { until } from '../world/wait.ts';
 import { type Asked, ask as askApi, HOST, idlePorts, opened } from './api-rig.ts';
 
@@ -43,6 +44,7 @@ beforeEach(async () => {
     idlePorts({
       deliver: (delta) => deliver(delta),
       status: () => status(),
+      tenants: noTenants,
       log: (line) => logs.push(line),
     }),
   );

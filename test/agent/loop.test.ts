@@ -279,7 +279,7 @@ describe('a source that cannot be trusted', () => {
     ['approvals', { envelope: { approvals: ['p1'] } }],
     ['author', { signer: keyNamed('bob') }],
     ['key-unknown', { signer: keyNamed('mallory') }],
-    ['key-unknown', { signer: agentKey('eu1') }],
+    ['approvals', { signer: agentKey('eu1') }],
     ['record', { operations: [put('tenants/acme/tenant', { scope: 'eu' })] }],
     ['tenant-home', { operations: elsewhere }],
     ['signature', {}],

@@ -14,6 +14,7 @@ import type { AgentPorts, CommitSource, Kept } from '../../agent/ports.ts';
 import { statusOf } from '../../agent/status.ts';
 import { canonical } from '../../shared/canonical.ts';
 import { openJoin } from '../../shared/control/join.ts';
+import { noTenants } from '../fakes/provisioners.ts';
 
 const TURN_EVERY_MS = 20;
 
@@ -78,6 +79,7 @@ export async function agentUp(
   const asAgent = apiPortsOf({
     agent,
     source,
+    tenants: noTenants,
     status: told,
     nowMs,
     crypto: nodeCrypto,

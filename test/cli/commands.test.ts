@@ -69,7 +69,7 @@ describe('from nothing to a decision', () => {
     expect(objectOf(applied)).toMatchObject({
       ok: true,
       author: 'operator',
-      commits: [{ version: '1', class: 'normal', operations: 8, envelope: DIGEST }],
+      commits: [{ version: '1', class: 'normal', operations: 9, envelope: DIGEST }],
     });
 
     const [history, explained, same] = await Promise.all([
@@ -82,7 +82,7 @@ describe('from nothing to a decision', () => {
       head: { version: '1', envelope: DIGEST },
       total: 1,
       verified: true,
-      commits: [{ version: '1', author: 'operator', reason: 'begin', operations: 8 }],
+      commits: [{ version: '1', author: 'operator', reason: 'begin', operations: 9 }],
     });
     expect(objectOf(explained)).toMatchObject({
       ok: true,

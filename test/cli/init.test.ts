@@ -47,6 +47,7 @@ test('a project has every file that the next steps need', async () => {
     'keys/approver-2.jwk',
     'keys/edge.jwk',
     'keys/operator.jwk',
+    'keys/provisioner.jwk',
     'keys/recovery.jwk',
     'keys/root-1.jwk',
     'keys/root-2.jwk',
@@ -73,7 +74,8 @@ describe('keys', () => {
   test('are for their owner alone', async () => {
     const { paths, keys, agents } = await initProject(await newFolder(), configOf());
     expect(await modeOf(paths.keys)).toBe('700');
-    const all = [...keys.roots, keys.operator, ...keys.approvers, keys.recovery, keys.edge];
+    const { provisioner, recovery, edge } = keys;
+    const all = [...keys.roots, keys.operator, ...keys.approvers, provisioner, recovery, edge];
     for (const path of [...all, ...agents.map(({ key }) => key), paths.edgeSecrets]) {
       expect([path, await modeOf(path)]).toEqual([path, '600']);
     }
@@ -85,6 +87,8 @@ describe('keys', () => {
     const roleOf = async (path: string) => trust.roles.get((await readSigner(path)).kid);
     expect(await roleOf(keys.operator)).toEqual({ kind: 'operator', name: 'operator' });
     expect(await roleOf(keys.edge)).toEqual({ kind: 'edge', name: 'edge' });
+    const shop = { kind: 'provisioner', name: 'provisioner' };
+    expect(await roleOf(keys.provisioner)).toEqual(shop);
     expect(await roleOf(keys.recovery)).toEqual({ kind: 'recovery', name: 'recovery' });
     expect(await Promise.all(keys.roots.map(roleOf))).toEqual([
       { kind: 'root', name: 'root-1' },

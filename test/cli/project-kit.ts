@@ -95,6 +95,7 @@ function movedTo(folder: string, { paths, keys, agents, ...rest }: Project): Pro
       roots: keys.roots.map(move),
       operator: move(keys.operator),
       approvers: keys.approvers.map(move),
+      provisioner: move(keys.provisioner),
       recovery: move(keys.recovery),
       edge: move(keys.edge),
     },

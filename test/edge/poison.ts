@@ -53,7 +53,7 @@ export async function poisons(
     ['a changed signature', 'signature', text({ commits: [broken(first), ...later] })],
     ['padding', 'encoding', text({ commits: [padded(first), ...later] })],
     ["a stranger's commit", 'key-unknown', withOneMore(stranger)],
-    ["an agent's commit", 'key-unknown', withOneMore(agent)],
+    ["an agent's commit", 'approvals', withOneMore(agent)],
     ["a commit in another operator's name", 'author', withOneMore(bob)],
     ['a commit of another cluster', 'cluster', withOneMore(elsewhere)],
     ['commits in another order', 'gap', text({ commits: commits.toReversed() })],

@@ -78,7 +78,7 @@ const TAMPERS: readonly Tamper[] = [
   onCommit('padding', 'encoding', { ...third, payload: `${third?.payload}=` }),
   onCommit('a changed signature', 'signature', third && withBrokenSignature(third)),
   onCommit("a stranger's key", 'key-unknown', await forged({}, 'stranger')),
-  onCommit("an agent's key", 'key-unknown', await forged({}, 'agent eu1-1')),
+  onCommit("an agent's key", 'approvals', await forged({}, 'agent eu1-1')),
   onCommit('another cluster', 'cluster', await forged({ cluster: 'other' })),
   onCommit('the one before it', 'gap', second),
   onCommit('one of another history', 'previous', other.commits[2]),

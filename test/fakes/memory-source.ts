@@ -40,6 +40,7 @@ export class MemorySource implements CommitSource {
   }
 
   async append(version: bigint, jws: Jws): Promise<'created' | 'exists'> {
+    if (this.broken !== null) throw new SourceError(this.broken);
     if (this.#texts.has(version)) return 'exists';
     this.put(version, jws);
     return 'created';

@@ -1,7 +1,7 @@
 // The active state as a gateway holds it, made of real commits and two sites' words.
 
 import { nodeCrypto } from '../../agent/adapters/crypto.ts';
-import type { Standing } from '../../agent/loop.ts';
+import type { Standing } from '../../agent/control/hold.ts';
 import { EMPTY_BOOK } from '../../shared/control/attestation.ts';
 import { receiveAll, verifyAttestations } from '../../shared/control/holder.ts';
 import type { Provenance } from '../../shared/provenance/profile.ts';

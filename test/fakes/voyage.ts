@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { nodeCrypto } from '../../agent/adapters/crypto.ts';
-import type { Standing } from '../../agent/loop.ts';
+import type { Standing } from '../../agent/control/hold.ts';
 import { lookUpTenant } from '../../shared/admission/tenant.ts';
 import type { Attestation } from '../../shared/control/attestation.ts';
 import type { Operation } from '../../shared/control/envelope.ts';

@@ -37,9 +37,14 @@ export const GLOBAL: Global = {
     all: { regions: ['eu1', 'eu2', 'us1'], ingress: 'any' },
     de: { regions: ['eu1', 'eu2'], ingress: { countries: ['DE'] } },
   },
-  policies: { std: POLICY, home: { ...POLICY, replicaReads: false } },
+  policies: {
+    std: POLICY,
+    home: { ...POLICY, replicaReads: false },
+    swift: { ...POLICY, hardAgeS: { ...POLICY.hardAgeS, revocation: 15 } },
+  },
   latency: {},
   stores: {},
+  templates: {},
 };
 
 export const BASIS: Basis = {
@@ -62,6 +67,8 @@ export interface Case {
   readonly state?: Placement['state'];
   readonly verdicts?: Readonly<Record<string, Verdict>>;
   readonly ageMs?: number;
+  readonly behind?: boolean;
+  readonly suspended?: true;
   readonly latency?: Global['latency'];
 }
 
@@ -79,6 +86,7 @@ export function factsOf({ op = 'read', from, country, colo }: Case): Facts {
 }
 
 export function sceneOf({ verdicts, ageMs = 0, latency = {}, ...rest }: Case): Scene {
+  const { behind = false, suspended } = rest;
   const { scope = 'eu', policy = 'std', home = 'eu1', state = 'ACTIVE' } = rest;
   return {
     basis: BASIS,
@@ -86,11 +94,15 @@ export function sceneOf({ verdicts, ageMs = 0, latency = {}, ...rest }: Case): S
     tenant: {
       kind: 'known',
       id: 'acme',
-      tenant: { hosts: ['acme.example'], scope, policy, priority: 1 },
+      tenant: {
+        ...{ hosts: ['acme.example'], scope, policy, priority: 1 },
+        ...(suspended === undefined ? {} : { suspended }),
+      },
       placement: { home, epoch: 1n, state },
     },
     verdicts: { eu1: 'up', eu2: 'up', us1: 'up', ...verdicts },
     ageMs,
+    behind,
   };
 }
 
@@ -148,6 +160,7 @@ export const scenes = fc
         policies: { p: { ...POLICY, replicaReads: given.replicaReads } },
         latency: given.measured ? { fra: row } : {},
         stores: {},
+        templates: {},
       },
       tenant: {
         kind: 'known',
@@ -157,6 +170,7 @@ export const scenes = fc
       },
       verdicts: given.verdicts,
       ageMs: given.ages[op === 'read' ? 1 : 0],
+      behind: false,
     };
     const facts: Facts = {
       ...{ host: 'acme.example', method, path, upgrade, client, colo: 'fra' },

@@ -70,6 +70,14 @@ export function demoConfig(gateways: Readonly<Record<Region, string>>, timeScale
       std: { replicaReads: true, hardAgeS, sessionPaths: ['/session'] },
       home: { replicaReads: false, hardAgeS },
     },
+    templates: {
+      basic: {
+        scope: 'atlantic',
+        policy: 'std',
+        homes: ['eu1', 'us1'],
+        hostSuffixes: ['tenants.example'],
+      },
+    },
     tenants: {
       acme: { hosts: ['acme.example', '*.acme.example'], scope: 'eu', home: 'eu1', policy: 'std' },
       hooli: { hosts: ['hooli.example'], scope: 'us', home: 'us1', policy: 'std' },

@@ -4,6 +4,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
+  EMPTY_GLOBAL,
   globalSchema,
   hostSchema,
   latencySchema,
@@ -57,7 +58,7 @@ const WHOLE: readonly (readonly [string, Schema, Record<string, unknown>])[] = [
   ['tenant', tenantSchema, TENANT],
   ['placement', placementSchema, PLACEMENT],
   ['tenant entry', tenantEntrySchema, { tenant: TENANT, placement: PLACEMENT }],
-  ['global', globalSchema, { sites: {}, scopes: {}, policies: {}, latency: {}, stores: {} }],
+  ['global', globalSchema, EMPTY_GLOBAL],
 ];
 
 test.each(WHOLE)('a %s is taken as it is written', (_name, schema, value) => {

@@ -90,7 +90,6 @@ test.each<readonly [string, Partial<Envelope>, string]>([
 });
 
 test.each<readonly [string, TestKey, string]>([
-  ['an agent', agentKey('eu1'), 'eu1-1'],
   ['an approver', keyNamed('p1'), 'p1'],
   ['a provisioner', keyNamed('shop'), 'shop'],
   ['a root key', keyNamed('root r1'), 'r1'],
@@ -103,6 +102,14 @@ test.each<readonly [string, TestKey, string]>([
   expect(await outcomeOf(held, await signCommit(held, SCOPE, { author }, signer))).toBe(
     'key-unknown',
   );
+});
+
+test('a commit by an agent without a batch is refused (C3)', async () => {
+  const held = await second();
+  const changes = { author: 'eu1-1' };
+  expect(await judged(held, changes, agentKey('eu1'))).toBe('approvals');
+  const jws = await signCommit(held, SCOPE, changes, agentKey('eu1'));
+  expect(await outcomeOf(held, jws)).toBe('approvals');
 });
 
 test('a commit by a key that trust does not name is refused', async () => {

@@ -79,13 +79,20 @@ interface Case {
   readonly tenant?: TenantLookup;
   readonly global?: Global;
   readonly ageMs?: number;
+  readonly behind?: boolean;
 }
 
 function decided(one: Case): GatewayDecision {
   const { method = 'PUT', path = '/', upgrade = false, self = 'eu1', ageMs = 0 } = one;
-  const { tenant = own(), global = GLOBAL } = one;
-  const scene = { self, link: LINK, global, tenant, ageMs };
+  const { tenant = own(), global = GLOBAL, behind = false } = one;
+  const scene = { self, link: LINK, global, tenant, ageMs, behind };
   return admitCall(call(one.says), { method, path, upgrade }, scene);
+}
+
+function withoutService(found: TenantLookup): TenantLookup {
+  return found.kind === 'known'
+    ? { ...found, tenant: { ...found.tenant, suspended: true } }
+    : found;
 }
 
 function said(one: Case): string {
@@ -95,6 +102,7 @@ function said(one: Case): string {
 
 const atUs1 = { self: 'us1', says: { aud: 'us1' } };
 const abroad = own({ scope: 'atlantic' });
+const suspended = withoutService(own());
 const missing = { kind: 'missing', map: 'hosts', digest: 'x' } as unknown as TenantLookup;
 
 describe('one call', () => {
@@ -130,6 +138,11 @@ describe('one call', () => {
     ['a session on older state', { path: '/cart', ageMs: 60_001 }, 'gateway-expired'],
     ['a read on state of 300 s', { method: 'GET', ageMs: 300_000 }, 'read'],
     ['a read on older state', { method: 'GET', ageMs: 300_001 }, 'gateway-expired'],
+
+    ['a read past 60 s, behind', { method: 'GET', behind: true, ageMs: 60_001 }, 'gateway-expired'],
+    ['a read at 60 s, behind', { method: 'GET', behind: true, ageMs: 60_000 }, 'read'],
+    ['a call of a suspended tenant', { tenant: suspended }, 'gateway-suspended'],
+    ['a read of one on old state', { tenant: suspended, ageMs: 600_000 }, 'gateway-suspended'],
 
     ['a call of the last placement', { says: { epoch: 1n } }, 'stale-route'],
     ['a call of the next placement', { says: { epoch: 66n } }, 'gateway-stale'],
@@ -172,6 +185,7 @@ describe('one call', () => {
       'gateway-expired': 503,
       'tenant-mismatch': 421,
       'stale-route': 409,
+      'gateway-suspended': 403,
       'gateway-stale': 503,
       'gateway-residency': 403,
     });

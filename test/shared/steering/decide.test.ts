@@ -35,6 +35,9 @@ test('the scene of the table is one that control state allows', () => {
   expect(globalSchema.parse(JSON.parse(canonical(GLOBAL)))).toEqual(GLOBAL);
 });
 
+/** Behind, under a policy that asks for 15 s. */
+const SWIFT = { behind: true, policy: 'swift' } as const;
+
 test.each<readonly [string, Case, string]>([
   ['a read goes to the nearest region of the scope', { from: DUBLIN }, 'eu2'],
   ['a read near its home stays there', { from: FRANKFURT }, 'eu1'],
@@ -116,6 +119,27 @@ test.each<readonly [string, Case, string]>([
   ['a write past 60 s', { op: 'write', ageMs: 60_001 }, 'state-expired'],
   ['a session past 60 s', { op: 'session', ageMs: 60_001 }, 'state-expired'],
   ['an upgrade past 60 s', { op: 'upgrade', ageMs: 60_001 }, 'state-expired'],
+  // E3, revocation: what a holder lacks may be that the tenant was suspended.
+  [
+    'a read at 60 s of a holder that is behind',
+    { behind: true, ageMs: 60_000, from: DUBLIN },
+    'eu2',
+  ],
+  ['a read past 60 s of a holder that is behind', { behind: true, ageMs: 60_001 }, 'state-expired'],
+  ['a read at 15 s, behind, where policy asks', { ...SWIFT, ageMs: 15_000, from: DUBLIN }, 'eu2'],
+  ['a read past 15 s, behind, where policy asks', { ...SWIFT, ageMs: 15_001 }, 'state-expired'],
+  ['a read past 15 s in silence', { policy: 'swift', ageMs: 300_000, from: DUBLIN }, 'eu2'],
+  ['a write at 15 s where policy asks', { policy: 'swift', op: 'write', ageMs: 15_000 }, 'eu1'],
+  [
+    'a write past 15 s where policy asks',
+    { policy: 'swift', op: 'write', ageMs: 15_001 },
+    'state-expired',
+  ],
+  ['a suspended tenant', { suspended: true }, 'tenant-suspended'],
+  ['a suspended tenant of no scope', { suspended: true, scope: 'mars' }, 'tenant-suspended'],
+  ['a suspended tenant from afar', { suspended: true, scope: 'de' }, 'tenant-suspended'],
+  ['a suspended tenant at 60 s', { suspended: true, ageMs: 60_000 }, 'tenant-suspended'],
+  ['a suspended tenant past 60 s', { suspended: true, ageMs: 60_001 }, 'state-expired'],
   ['a state from the future', { op: 'write', ageMs: -5_000 }, 'eu1'],
   // S4: the table is stronger than the map.
   [
@@ -179,9 +203,9 @@ test('a witness is no candidate', () => {
 
 test('a session is a write here: one age for both', () => {
   expect([
-    hardAgeMs('write', POLICY),
-    hardAgeMs('session', POLICY),
-    hardAgeMs('read', POLICY),
+    hardAgeMs('write', POLICY, false),
+    hardAgeMs('session', POLICY, false),
+    hardAgeMs('read', POLICY, false),
   ]).toEqual([60_000, 60_000, 300_000]);
 });
 

@@ -27,7 +27,7 @@ const ATTACKS: readonly DirectoryAttack[] = [
   attack('a key that trust does not name', 'key-unknown', (b) =>
     b.commit({}, keyNamed('stranger')),
   ),
-  attack("an agent's key as author", 'key-unknown', async (b) => {
+  attack("an agent's key as author", 'approvals', async (b) => {
     return b.commit({}, await b.world.agentSigner('w1'));
   }),
   attack('another author named', 'author', (b) => b.commit({ author: 'somebody' })),

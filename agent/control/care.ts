@@ -1,0 +1,73 @@
+// What an agent does for its source besides reading it: puts right what was changed beside the
+// commits, lets go of history that nobody resumes from, keeps a copy on its own disk; and, when the
+// source cannot be read, follows what other sites attest from whichever peer has it.
+
+import { refuse } from '../../shared/control/refusal.ts';
+import { COMPACTION_INTERVAL_MS } from '../../shared/limits.ts';
+import type { AgentPorts } from '../ports.ts';
+import { commitsFromPeers } from './catch-up.ts';
+import { compactable } from './compaction.ts';
+import { Copy } from './copy.ts';
+import { type Followed, follow } from './follow.ts';
+import type { Hold } from './hold.ts';
+
+export class Care {
+  readonly #site: string;
+  readonly #hold: Hold;
+  readonly #ports: AgentPorts;
+  #copy: Copy | null = null;
+  #compactedAtMs = 0;
+
+  constructor(site: string, hold: Hold, ports: AgentPorts) {
+    this.#site = site;
+    this.#hold = hold;
+    this.#ports = ports;
+  }
+
+  /** Folds the own copy, as far as it goes: at most what would be read from the source. */
+  async openCopy(): Promise<void> {
+    const { copy, crypto, nowMs } = this.#ports;
+    if (copy === undefined) return;
+    await follow(this.#hold, { source: copy, crypto, nowMs });
+    this.#copy = new Copy(copy, this.#hold.holder.state.manifest.version);
+  }
+
+  /** Brings the copy nearer to what is held. */
+  async copy(): Promise<void> {
+    await this.#copy?.follow(this.#hold.holder);
+  }
+
+  /** What somebody changed outside commits has no effect, is alarmed, and put right (C4). */
+  async putRight({ state, read, refused }: Followed): Promise<void> {
+    const { source, crypto: hasher } = this.#ports;
+    if (state !== 'all' && state !== 'replaced') return;
+    if (read === null || source.putRight === undefined) return;
+    const truth = { holder: this.#hold.holder, nodes: this.#hold.nodes, hasher };
+    for (const { key, done } of await source.putRight(truth, read, refused)) {
+      const by = done ? 'put right' : 'put right by another';
+      this.#hold.alarm(refuse('out-of-band', `${key} was changed outside a commit; ${by}`));
+    }
+  }
+
+  /** Rarely: what nobody resumes from any more is forgotten. */
+  async compact({ read }: Followed): Promise<void> {
+    const { source, nowMs } = this.#ports;
+    const seen = read?.seen;
+    if (source.compact === undefined || seen === undefined) return;
+    if (Math.abs(nowMs() - this.#compactedAtMs) < COMPACTION_INTERVAL_MS) return;
+    const revision = compactable(this.#hold.holder, seen, nowMs());
+    if (revision === null) return;
+    this.#compactedAtMs = nowMs();
+    await source.compact(revision);
+  }
+
+  /** `peers` are the URLs of their deltas. */
+  async followPeers(peers: readonly string[]): Promise<void> {
+    const { commitsOf, crypto, nowMs } = this.#ports;
+    if (commitsOf === undefined) return;
+    const ask = peers.map((url) => (from: bigint) => commitsOf(url, from));
+    const { holder } = this.#hold;
+    const commits = await commitsFromPeers(this.#site, holder, ask, nowMs(), crypto);
+    if (commits.length > 0) await this.#hold.take({ commits, attestations: [] });
+  }
+}
