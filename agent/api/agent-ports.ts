@@ -84,7 +84,7 @@ function bounded(commits: readonly unknown[]): readonly unknown[] {
   return taken;
 }
 
-/** Whoever may not commit is told that alone: neither where the head is nor what is in its place. */
+/** Whoever may not commit is told that alone: not where the head is, nor what is in its place. */
 async function proposeSigned(input: unknown, agent: Agent, crypto: Crypto): Promise<Proposal> {
   const signed = await openSigned(input, agent, crypto);
   return 'code' in signed ? signed : agent.propose(input);

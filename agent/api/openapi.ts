@@ -28,7 +28,7 @@ export function withDocument(routes: readonly Route[]): readonly Route[] {
 export function documentOf(routes: readonly Route[]): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const each of routes) {
-    const path = each.path.replace(/:([a-z]+)/g, '{$1}');
+    const path = each.path.replace(/:([a-zA-Z]+)/g, '{$1}');
     paths[path] = { ...paths[path], [each.method.toLowerCase()]: operationOf(each) };
   }
   const securitySchemes = {

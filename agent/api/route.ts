@@ -8,7 +8,8 @@ import type { ApiPorts } from './ports.ts';
 
 /**
  * `open`: anyone. `self-signed`: the body carries the signatures that count, and nothing else is
- * asked. `reader`: a client certificate, or a signed request of an operator or agent; `provisioner`:
+ * asked. `reader`: a client certificate, or a signed request of an operator or agent;
+ * `provisioner`:
  * also of a provisioner.
  */
 export type Access = 'open' | 'self-signed' | 'reader' | 'provisioner';

@@ -190,7 +190,7 @@ export async function trustHere(paths: ProjectPaths): Promise<Trust> {
   }
 }
 
-/** The same by whatever `control` is; a directory must carry the pin. Rejects as `readState` does. */
+/** The same by whatever `control` is; a directory must carry the pin. Rejects like `readState`. */
 export async function trustOf(control: Control, pin: Trust): Promise<Trust> {
   try {
     await checkPin(control, pin);

@@ -232,8 +232,8 @@ describe('explain', () => {
 });
 
 describe('trust and joins', () => {
-  test('are told as the source has them', async () => {
-    const documents = [{ a: 1 }, { b: 2 }];
+  test('are told as they are held, and beyond that as the source has them', async () => {
+    const documents = [fleet.trust.jws, { b: 2 }];
     fleet.source.trust = async (version?: bigint) => documents[Number(version) - 1] ?? null;
     fleet.source.join = async (agent?: string) => (agent === 'eu1-1' ? { c: 3 } : null);
     expect((await get('/v1/trust')).value).toEqual({ trust: documents, next: null });

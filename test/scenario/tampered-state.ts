@@ -8,7 +8,10 @@ import { attackDeltas } from '../world/attacks/deltas.ts';
 import { attackDirectory } from '../world/attacks/directory.ts';
 import { attackRows } from '../world/attacks/rows.ts';
 import type { Report } from '../world/report.ts';
-import type { World } from '../world/world.ts';
+import type { World, WorldOptions } from '../world/world.ts';
+
+/** Most of it is done to the files of `control: file`. */
+export const options: WorldOptions = { control: 'file' };
 
 export async function run(world: World, report: Report): Promise<void> {
   const bench = await Bench.open(world, report);

@@ -69,6 +69,10 @@ export async function assemble(order: WorldOrder): Promise<WorldParts> {
   say('the first commit');
   const gateway = (site: Region) => `https://127.0.0.1:${agents.get(site)?.ready['gateway']}`;
   const gateways = { eu1: gateway('eu1'), us1: gateway('us1') };
+  if (control.kind === 'etcd') {
+    const urls = [...agents.values()].map(({ ready }) => `http://127.0.0.1:${ready['api']}`);
+    deployment.through(urls);
+  }
   await deployment.apply(demoConfig(gateways, timeScale), 'the first commit');
   const running = { control, edges, links, edgeHost, agents, services };
   return { folder, children, deployment, timeScale, ...running };

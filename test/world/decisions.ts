@@ -29,6 +29,7 @@ export async function decisionsOf(
  */
 export async function explainer(world: World): Promise<(record: DecisionRecord) => Again> {
   const { project } = world.deployment;
-  const state = await readState(project.paths, project.trust);
+  const control = await world.deployment.open();
+  const state = await readState(project.paths, project.trust, null, control);
   return (record) => decideAgain(record, state);
 }

@@ -4,8 +4,11 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { ControlDirectory } from '../../agent/adapters/directory.ts';
-import { applyPlan } from '../../agent/cli/apply.ts';
+import { controlOf } from '../../agent/cli/agents.ts';
+import { applyPlan, type Landed } from '../../agent/cli/apply.ts';
 import { type ConfigInput, configSchema } from '../../agent/cli/config-schema.ts';
+import type { Control } from '../../agent/cli/control.ts';
+import { DirectoryControl } from '../../agent/cli/directory-control.ts';
 import { initProject, type Project } from '../../agent/cli/init.ts';
 import { makePlan } from '../../agent/cli/plan.ts';
 import { readSigner } from '../../agent/cli/project.ts';
@@ -15,10 +18,12 @@ import type { Trust } from '../../shared/control/trust.ts';
 export class Deployment {
   readonly project: Project;
   readonly control: ControlDirectory;
+  #way: () => Promise<Control>;
 
   private constructor(project: Project) {
     this.project = project;
     this.control = new ControlDirectory(project.paths.control);
+    this.#way = async () => new DirectoryControl(project.paths.control);
   }
 
   static async create(folder: string, config: ConfigInput): Promise<Deployment> {
@@ -45,14 +50,26 @@ export class Deployment {
     return join(this.project.paths.control, 'joins', `${site}-1.json`);
   }
 
+  /** From now on as an operator does who reaches agents alone. */
+  through(agents: readonly string[]): void {
+    const { paths, trust, keys } = this.project;
+    this.#way = () => controlOf(paths, trust, { agent: agents, key: keys.operator });
+  }
+
+  /** Control state as an operator reaches it. */
+  open(): Promise<Control> {
+    return this.#way();
+  }
+
   /** Plans `config` against the head and commits the difference. */
-  async apply(config: ConfigInput, reason: string): Promise<void> {
+  async apply(config: ConfigInput, reason: string): Promise<readonly Landed[]> {
     const { paths, keys, trust } = this.project;
-    const state = await readState(paths, trust);
+    const control = await this.open();
+    const state = await readState(paths, trust, null, control);
     const planned = makePlan(state, configSchema.parse(config), false);
     if (planned.kind === 'refused') throw new Error(JSON.stringify(planned.refusal));
     const { plan } = planned;
     const signer = await readSigner(keys.operator);
-    await applyPlan(paths, plan, { signer, reason, opId: randomUUID });
+    return applyPlan(paths, plan, { signer, reason, opId: randomUUID }, control);
   }
 }

@@ -4,15 +4,19 @@ import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import type { ControlKind } from './control.ts';
+import { findEtcd } from './etcd-binary.ts';
 import { Report } from './report.ts';
 import { show } from './show.ts';
 import { closeTraffic } from './traffic.ts';
 import { World, type WorldOptions } from './world.ts';
 
 const SCENARIOS = fileURLToPath(new URL('../scenario/', import.meta.url));
-const USAGE = `usage: portolan world [--scenario NAME] [--json] [--keep]
+const USAGE = `usage: portolan world [--scenario NAME] [--control etcd|file] [--json] [--keep]
 
   --scenario NAME  run a scenario and exit: 0 when every rule held
+  --control KIND   where decisions are kept: etcd (three members; the default where there is one)
+                   or file (a directory)
   --json           the scenario's report on stdout as one JSON object
   --keep           leave the world's folder behind
 `;
@@ -35,7 +39,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   const ended = endOnSignal();
-  const world = await World.start(say, scenario?.options);
+  const world = await World.start(say, { control: options.control, ...scenario?.options });
   try {
     if (scenario === null || name === undefined) return await show(world, ended);
     const report = new Report(name, say, world.timeScale);
@@ -57,17 +61,27 @@ function readOptions(args: readonly string[]) {
       args: [...args],
       options: {
         scenario: { type: 'string' },
+        control: { type: 'string' },
         json: { type: 'boolean', default: false },
         keep: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
-    if (!values.help) return { name: values.scenario, json: values.json, keep: values.keep };
+    const { scenario: name, control, json, keep } = values;
+    const kind = kindOf(control);
+    if (!values.help) return { name, control: kind, json, keep };
     process.stdout.write(USAGE);
   } catch (error) {
     process.stderr.write(`${String(error)}\n${USAGE}`);
   }
   return null;
+}
+
+/** Where decisions are kept: etcd where there is one, unless somebody says otherwise. */
+function kindOf(said: string | undefined): ControlKind {
+  if (said === 'etcd' || said === 'file') return said;
+  if (said !== undefined) throw new Error(`--control ${said}: etcd or file`);
+  return findEtcd() === null ? 'file' : 'etcd';
 }
 
 async function scenarioNames(): Promise<readonly string[]> {
