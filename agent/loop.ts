@@ -217,9 +217,6 @@ export class Agent {
   async #turn(): Promise<void> {
     const followed = await this.#follow();
     if (followed.state === 'unreadable') await this.#care.followPeers(this.peers);
-    else if (this.#fault() === null) await this.#care.putRight(followed);
-    await this.#care.compact(followed);
-    await this.#care.copy();
     await this.#hold.stand();
     const { nowMs } = this.#ports;
     // Either way: a clock that was put back must not end the attestations.
@@ -230,6 +227,16 @@ export class Agent {
       await this.#attest(followed.state);
       this.#publisher.publish();
     }
+    await this.#keepHouse(followed);
+  }
+
+  /** What nobody waits for: after the word that everybody does. */
+  async #keepHouse(followed: Followed): Promise<void> {
+    await this.#care.copy();
+    if (followed.state === 'unreadable') return;
+    if (this.#fault() === null) await this.#care.putRight(followed);
+    await this.#care.compact(followed);
+    await this.#care.collect(this.#receipts);
   }
 
   async #follow(): Promise<Followed> {

@@ -2,7 +2,8 @@
 // simulation runs this very loop; the real ones are in `agent/adapters`.
 
 import type { Place } from '../shared/control/answer.ts';
-import type { Jws } from '../shared/control/jws.ts';
+import type { Jws, Verified } from '../shared/control/jws.ts';
+import type { Receipt } from '../shared/control/receipt.ts';
 import type { Refusal } from '../shared/control/refusal.ts';
 import type { Crypto, Signer } from '../shared/crypto.ts';
 import type { Digest } from '../shared/digest.ts';
@@ -31,6 +32,11 @@ export interface CommitSource {
   join(agent: string): Promise<unknown>;
   /** Lets go of history up to a revision. Where there is none: absent. Never rejects. */
   compact?(revision: bigint): Promise<void>;
+  /**
+   * Keeps receipts for whoever audits (C11); the answer is how many of the first are kept. Absent
+   * where there is no place for them. Never rejects.
+   */
+  collect?(receipts: readonly Verified<Receipt>[]): Promise<number>;
   /** Resolves when there may be something new to read. Absent where nobody tells: poll. */
   changed?(): Promise<void>;
   /**

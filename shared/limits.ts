@@ -350,3 +350,10 @@ export const TRUST_BODY_BYTES_MAX = 96 * 1024;
 
 /** Body of a step: one tenant with all its hosts, in base64. */
 export const STEP_BODY_BYTES_MAX = 96 * 1024;
+
+/** Receipts of one store kept in etcd: at one a commit, some days of an ordinary deployment. */
+export const RECEIPTS_KEPT = 4_096;
+
+/** Receipts written to the source in one turn, and those that wait for one at most. */
+export const RECEIPTS_PER_COLLECTION_MAX = 8;
+export const RECEIPTS_WAITING_MAX = 1_024;

@@ -10,6 +10,7 @@ import { compactable } from './compaction.ts';
 import { Copy } from './copy.ts';
 import { type Followed, follow } from './follow.ts';
 import type { Hold } from './hold.ts';
+import type { Receipts } from './receipts.ts';
 
 export class Care {
   readonly #site: string;
@@ -47,6 +48,13 @@ export class Care {
       const by = done ? 'put right' : 'put right by another';
       this.#hold.alarm(refuse('out-of-band', `${key} was changed outside a commit; ${by}`));
     }
+  }
+
+  /** What stores signed, for whoever audits. */
+  async collect(receipts: Receipts): Promise<void> {
+    const { source } = this.#ports;
+    if (source.collect === undefined || receipts.waiting.length === 0) return;
+    receipts.collected(await source.collect(receipts.waiting));
   }
 
   /** Rarely: what nobody resumes from any more is forgotten. */

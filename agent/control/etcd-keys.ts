@@ -59,8 +59,9 @@ export class EtcdKeys {
     return `${this.#joins}${agent}`;
   }
 
-  receipt(store: string): string {
-    return `${this.#receipts}${store}`;
+  /** `receipts/<store>/<seq>`. */
+  receipt(store: string, seq: bigint): string {
+    return `${this.#receipts}${store}/${seq.toString().padStart(VERSION_DIGITS, '0')}`;
   }
 
   /** Documents that speak for themselves, and what was moved out of the way. */

@@ -7,7 +7,8 @@
 
 import { canonical, parseJson } from '../../shared/canonical.ts';
 import { envelopeKind } from '../../shared/control/envelope.ts';
-import { decodeJws, type Jws } from '../../shared/control/jws.ts';
+import { decodeJws, type Jws, type Verified } from '../../shared/control/jws.ts';
+import type { Receipt } from '../../shared/control/receipt.ts';
 import type { Hasher } from '../../shared/crypto.ts';
 import {
   COMMIT_BYTES_MAX,
@@ -23,6 +24,7 @@ import {
   SourceError,
   type SourceRead,
 } from '../ports.ts';
+import { collectReceipts } from './collect.ts';
 import { EtcdKeys } from './etcd-keys.ts';
 import { PutRight } from './put-right.ts';
 import type { Truth } from './repair.ts';
@@ -167,6 +169,10 @@ export class EtcdSource implements CommitSource {
       if (!(error instanceof EtcdError)) throw error;
       if (error.code !== 'compacted') this.#ports.trouble(`compaction: ${error.message}`);
     }
+  }
+
+  collect(receipts: readonly Verified<Receipt>[]): Promise<number> {
+    return collectReceipts(receipts, this.#etcd, this.keys);
   }
 
   putRight(

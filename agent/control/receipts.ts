@@ -15,7 +15,7 @@ import {
 import { isRefusal, type Refusal } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import type { Crypto } from '../../shared/crypto.ts';
-import { CHAIN_LINKS_MAX, STORES_HEARD_MAX } from '../../shared/limits.ts';
+import { CHAIN_LINKS_MAX, RECEIPTS_WAITING_MAX, STORES_HEARD_MAX } from '../../shared/limits.ts';
 import { idSchema } from '../../shared/schema.ts';
 
 export interface HeldReceipts {
@@ -46,6 +46,7 @@ export class Receipts {
   readonly #crypto: Crypto;
   readonly #alarm: (refusal: Refusal) => void;
   readonly #held = new Map<string, HeldReceipts>();
+  readonly #waiting: Verified<Receipt>[] = [];
   /** When this agent first held a version, ms; oldest first. */
   readonly #firstSeenMs = new Map<bigint, number>();
 
@@ -57,6 +58,16 @@ export class Receipts {
   /** The newest of every store, verified. */
   get newest(): ReadonlyMap<string, HeldReceipts> {
     return this.#held;
+  }
+
+  /** Heard and not collected yet, the oldest first. */
+  get waiting(): readonly Verified<Receipt>[] {
+    return this.#waiting;
+  }
+
+  /** The first so many were collected. */
+  collected(count: number): void {
+    this.#waiting.splice(0, count);
   }
 
   /** This agent holds `version` from now on. */
@@ -114,6 +125,9 @@ export class Receipts {
     if (isContradiction && followed.code === 'equivocation') return followed;
     if (held === null && !this.#mayHold(store)) return null;
     const { outcome } = verified.value;
+    this.#waiting.push(verified);
+    // Stores keep theirs: what is let go here is still there to be asked for.
+    if (this.#waiting.length > RECEIPTS_WAITING_MAX) this.#waiting.shift();
     this.#held.set(store, {
       newest: verified,
       applied: outcome.kind === 'applied' ? outcome : (held?.applied ?? null),
