@@ -80,8 +80,8 @@ export const STEP_READS_MAX = 16;
 /** A batch of steps that each retire or suspend is one operation a step (C2). */
 export const STEPS_PER_BATCH_MAX = 100;
 
-/** In a commit a batch stands as base64url, beside its operations: 448 KiB become 0.93 MiB. */
-export const BATCH_BYTES_MAX = 448 * 1024;
+/** In a commit a batch stands as base64url, beside its operations and signatures. */
+export const BATCH_BYTES_MAX = 224 * 1024;
 
 /** Domains that a template gives hosts below: a product has a handful. */
 export const TEMPLATE_SUFFIXES_MAX = 16;

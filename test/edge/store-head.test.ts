@@ -77,7 +77,7 @@ describe('the head that it hands out', () => {
   });
 
   function bulk(n: number) {
-    const paths = Array.from({ length: 80 }, (_, i) => `/${n}-${i}-${'p'.repeat(100)}`);
+    const paths = Array.from({ length: 40 }, (_, i) => `/${n}-${i}-${'p'.repeat(100)}`);
     return Array.from({ length: 100 }, (_, i) =>
       put(`global/policies/p${i}`, {
         replicaReads: true,
