@@ -13,17 +13,19 @@ import {
   verifyCommit,
 } from '../../shared/control/holder.ts';
 import { signJws } from '../../shared/control/jws.ts';
+import type { Global } from '../../shared/control/record.ts';
 import { isRefusal, refuse } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import type { Signer } from '../../shared/crypto.ts';
 import type { Digest } from '../../shared/digest.ts';
+import { HARD_AGE_S } from '../../shared/limits.ts';
 import { nodeCrypto } from '../adapters/crypto.ts';
 import type { Appended, Control } from './control.ts';
 import { CliError, cliError, exitOf, taken } from './exit.ts';
 import { betweenLines, landedAfter, landedSince } from './landed-between.ts';
 import { draftAll, type Plan, type PlannedCommit, safetyFault } from './plan.ts';
-import type { ProjectPaths } from './project.ts';
-import { readState, type State, trustHere } from './state.ts';
+import { type ProjectPaths, readPin } from './project.ts';
+import { readState, type State, trustHere, trustOf } from './state.ts';
 
 const TOO_LATE = 'somebody else was first: make a new plan';
 
@@ -41,6 +43,11 @@ export interface Landed {
   /** Digest of the envelope. */
   readonly envelope: Digest;
   readonly manifest: Digest;
+  /**
+   * Seconds after which no edge serves by what was before, cut off or not (E3): what this commit
+   * takes away is gone everywhere. An edge that hears its agents needs some.
+   */
+  readonly inForceS: number;
 }
 
 /**
@@ -54,13 +61,17 @@ export async function applyPlan(
   signing: Signing,
   control?: Control,
 ): Promise<readonly Landed[]> {
-  const trust = await trustHere(project);
+  const trust =
+    control === undefined
+      ? await trustHere(project)
+      : await trustOf(control, await readPin(project));
   const author = authorOf(trust, signing);
   const state = await readState(project, trust, null, control);
   const commits = checkPlan(state, plan);
   const landed: Landed[] = [];
   let { holder } = state;
   for (const commit of commits) {
+    const inForceS = longestAgeS(holder.state.global);
     const next = await admit(state, holder, { ...signing, author }, commit);
     // A crash before this line: nothing of this commit is there. After it: all of it.
     await write(state, holder, next, landed);
@@ -68,9 +79,17 @@ export async function applyPlan(
     holder = next.holder;
     const { version, digest: envelope, manifestDigest: manifest } = next.link;
     const operations = commit.operations.length;
-    landed.push({ version, class: commit.class, operations, envelope, manifest });
+    landed.push({ version, class: commit.class, operations, envelope, manifest, inForceS });
   }
   return landed;
+}
+
+/** An edge that was cut off before the commit goes on by the policies that it has. */
+function longestAgeS({ policies }: Global): number {
+  const ages = Object.values(policies).map(({ hardAgeS: { read, write } }) =>
+    Math.max(read, write),
+  );
+  return Math.max(HARD_AGE_S.read.default, ...ages);
 }
 
 /** The name of the operator whose key signs. Throws CliError: key-unknown, role, usage. */

@@ -185,8 +185,9 @@ describe('secrets', () => {
     const flags = { project: project.paths.folder, key: project.keys.operator, reason: 'why' };
     const { exit, text, data, notes } = await apply(undefined, flags);
     expect([exit, text]).toEqual([0, expect.stringMatching(/^version 1: /)]);
-    expect(notes).toEqual([expect.stringContaining('others may read this key')]);
-    expect(data).toMatchObject({ warnings: notes });
+    const warning = expect.stringContaining('others may read this key');
+    expect(notes).toEqual([expect.stringContaining('In force within seconds'), warning]);
+    expect(data).toMatchObject({ warnings: [warning], commits: [{ inForceS: 300 }] });
   });
 
   test('a new key is written for its owner alone, and never over another', async () => {

@@ -45,8 +45,16 @@ export async function apply(file: string | undefined, flags: ApplyFlags): Promis
     exit: EXIT.fine,
     data: { author, commits: landed, warnings },
     text: landed.length === 0 ? 'Nothing to change.' : landed.map(landedText).join('\n'),
-    notes: warnings,
+    notes: [...inForce(landed), ...warnings],
   };
+}
+
+/** When what was taken away is gone everywhere; `status` shows how far it has come. */
+function inForce(landed: readonly Landed[]): readonly string[] {
+  const last = landed.at(-1);
+  if (last === undefined) return [];
+  const at = new Date(Date.now() + last.inForceS * 1000).toISOString();
+  return [`In force within seconds, and at ${at} also at an edge that is cut off.`];
 }
 
 function landedText({ version, operations, envelope, manifest }: Landed): string {
