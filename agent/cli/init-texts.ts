@@ -79,6 +79,8 @@ export function agentConfig(own: AgentKey, all: readonly AgentKey[], config: Con
     '# Relative paths start from this folder.',
     '# Change: ingest (your edge), peers (where the other agents listen), ports, tls, service.',
     '# key, control and keep must be on disks that survive; keep must not be shared or restored.',
+    '# In production control is an etcd quorum: see docs/ETCD.md. The line then reads',
+    '# control: {etcd: {endpoints: ["https://..."], tls: {ca: ..., cert: ..., key: ...}}}',
   ];
   return `${head.join('\n')}\n${stringify(value)}`;
 }
