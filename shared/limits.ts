@@ -357,3 +357,9 @@ export const RECEIPTS_KEPT = 4_096;
 /** Receipts written to the source in one turn, and those that wait for one at most. */
 export const RECEIPTS_PER_COLLECTION_MAX = 8;
 export const RECEIPTS_WAITING_MAX = 1_024;
+
+/**
+ * How long a store's head stands still before it leaves it for a history that sites have followed
+ * further than a delta carries: longer than agents need to bring the next part.
+ */
+export const FORK_STILL_MS = 15_000;

@@ -39,12 +39,15 @@ export class Store {
   readonly #receipts: Receipts;
   #holder: Holder;
   #floor: Floor | null;
+  /** When the head moved last, ms. */
+  #movedAtMs: number;
 
   private constructor(id: string, holder: Holder, floor: Floor | null, ports: StorePorts) {
     this.#id = id;
     this.#holder = holder;
     this.#floor = floor;
     this.#ports = ports;
+    this.#movedAtMs = ports.nowMs();
     const signer = () => edgeSigner(this.#holder.trust, ports);
     this.#receipts = new Receipts(id, holder.trust, { ...ports, signer });
     this.#storage = {
@@ -53,6 +56,7 @@ export class Store {
         ports.rows.store(admitted, this.#receipts.applied(admitted.link));
         // At once: should what comes next throw, memory and rows are still one state.
         this.#holder = admitted.holder;
+        this.#movedAtMs = ports.nowMs();
       },
     };
   }
@@ -121,7 +125,8 @@ export class Store {
 
   /** Back to what is active, when what is held beyond it is not what sites attest (`fork.ts`). */
   #leaveFork(commits: readonly unknown[], nowMs: number): void {
-    if (!isOnFork(this.#holder, commits, nowMs, this.#ports.crypto)) return;
+    const stillMs = nowMs - this.#movedAtMs;
+    if (!isOnFork(this.#holder, commits, { nowMs, stillMs }, this.#ports.crypto)) return;
     const refusal = refuse(
       'equivocation',
       'what is held beyond the active version is not attested',

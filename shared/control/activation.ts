@@ -130,6 +130,16 @@ export function sitesBehind(
   return sites.sort();
 }
 
+/** Does a threshold of sites attest something newer than `place`? */
+export function wentBeyond(
+  place: { readonly generation: bigint; readonly version: bigint },
+  { book, trust, nowMs }: Omit<Evidence, 'chain'>,
+): boolean {
+  const sites = [...validBySite(book, trust, nowMs).values()];
+  const beyond = sites.filter((words) => words.some((word) => compareVersions(word, place) > 0));
+  return beyond.length >= trust.threshold;
+}
+
 /** Do a threshold of sites name this very commit? */
 export function namedByThreshold(
   commit: { readonly generation: bigint; readonly version: bigint; readonly digest: Digest },

@@ -5,7 +5,8 @@
 // less: junk that one agent brings takes nothing back.
 
 import type { Hasher } from '../crypto.ts';
-import { contradiction, namedByThreshold } from './activation.ts';
+import { FORK_STILL_MS } from '../limits.ts';
+import { contradiction, type Evidence, namedByThreshold, wentBeyond } from './activation.ts';
 import { compareVersions, type Link, linkAt } from './chain.ts';
 import { type Envelope, envelopeKind } from './envelope.ts';
 import type { Holder } from './holder.ts';
@@ -15,11 +16,15 @@ import { type Decoded, decodeJws } from './jws.ts';
  * Must `holder` go back to what is active? Either sites name another commit in the place of a held
  * one, or `commits`, as a delta brought them, leave the chain beyond what is active and lead to a
  * commit that a threshold names. Digests chain, so nobody's signature is needed for that.
+ *
+ * A threshold may have gone on further than a delta carries. Then nothing in the delta proves that
+ * the branch is theirs, so it counts only where the head has stood still (`stillMs`) for
+ * FORK_STILL_MS: one agent that brings junk must not throw back a holder that is catching up.
  */
 export function isOnFork(
   holder: Holder,
   commits: readonly unknown[],
-  nowMs: number,
+  { nowMs, stillMs }: { readonly nowMs: number; readonly stillMs: number },
   hasher: Hasher,
 ): boolean {
   const { active, chain } = holder;
@@ -28,7 +33,22 @@ export function isOnFork(
   const evidence = { ...holder, nowMs };
   if (contradiction(active, evidence) !== null) return true;
   const branch = branchOf(holder, commits, hasher);
-  return branch.some(({ claimed, digest }) => namedByThreshold({ ...claimed, digest }, evidence));
+  const named = branch.some(({ claimed, digest }) => {
+    return namedByThreshold({ ...claimed, digest }, evidence);
+  });
+  return named || (stillMs >= FORK_STILL_MS && isOvertaken(branch, head, evidence));
+}
+
+/** Does `branch` part from the chain before its head, and have sites gone on beyond both? */
+function isOvertaken(
+  branch: readonly Decoded<Envelope>[],
+  head: Link,
+  evidence: Evidence,
+): boolean {
+  const [first, last] = [branch[0]?.claimed, branch.at(-1)?.claimed];
+  if (first === undefined || last === undefined || first.version > head.version) return false;
+  const place = compareVersions(last, head) > 0 ? last : head;
+  return wentBeyond(place, evidence);
 }
 
 /**

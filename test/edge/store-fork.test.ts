@@ -3,6 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { headsOf } from '../../shared/control/answer.ts';
+import { COMMITS_PER_DELTA_MAX, FORK_STILL_MS } from '../../shared/limits.ts';
 import { FIRST, keyNamed, signCommit, testTrust } from '../shared/kit.ts';
 import { brief, dump, type HeldStore, withStore } from './held-store.ts';
 import { change, NOW, Origin } from './origin.ts';
@@ -76,6 +77,30 @@ describe('a fork is left when a threshold attests another', () => {
       await comesTo(held, right);
     }),
   );
+
+  test('also when the threshold is beyond it by more than a delta carries', () =>
+    withStore(trust, async (held) => {
+      const { right, fork } = await histories(COMMITS_PER_DELTA_MAX + 6, 1);
+      await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
+      for (let turn = 1; turn <= 4; turn++) {
+        held.nowMs = NOW + FORK_STILL_MS + turn * 2_000;
+        const from = Number(headsOf([await held.take({})])[0]?.version ?? 0n);
+        const after = Math.min(from, 2);
+        const commits = right.commits.slice(turn === 1 ? after : from);
+        const some = commits.slice(0, COMMITS_PER_DELTA_MAX);
+        await held.take({ commits: some, attestations: await right.words(held.nowMs) });
+      }
+      expect(brief(await held.take({}))).toBe(`${right.version}/${right.version}`);
+    }));
+
+  test('not because one agent brings a history that sites have not gone beyond', () =>
+    withStore(trust, async (held, storage) => {
+      const { right, fork } = await histories(1, 2);
+      await held.take({ commits: right.commits, attestations: await two.words(NOW) });
+      const before = dump(storage).commits;
+      await held.take({ commits: fork.commits, attestations: await right.words(NOW + 1, ['w1']) });
+      expect(dump(storage).commits).toEqual(before);
+    }));
 
   test('also when what is brought begins before the fork', () =>
     withStore(trust, async (held) => {
