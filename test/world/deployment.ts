@@ -4,12 +4,14 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { ControlDirectory } from '../../agent/adapters/directory.ts';
+import { replaceFile } from '../../agent/adapters/durable-file.ts';
 import { controlOf } from '../../agent/cli/agents.ts';
 import { applyPlan, type Landed } from '../../agent/cli/apply.ts';
 import { type ConfigInput, configSchema } from '../../agent/cli/config-schema.ts';
 import type { Control } from '../../agent/cli/control.ts';
 import { DirectoryControl } from '../../agent/cli/directory-control.ts';
 import { initProject, type Project } from '../../agent/cli/init.ts';
+import { configText } from '../../agent/cli/init-texts.ts';
 import { makePlan } from '../../agent/cli/plan.ts';
 import { readSigner } from '../../agent/cli/project.ts';
 import { readState } from '../../agent/cli/state.ts';
@@ -69,6 +71,7 @@ export class Deployment {
     const planned = makePlan(state, configSchema.parse(config), false);
     if (planned.kind === 'refused') throw new Error(JSON.stringify(planned.refusal));
     const { plan } = planned;
+    await replaceFile(paths.config, configText(configSchema.parse(config)));
     const signer = await readSigner(keys.operator);
     return applyPlan(paths, plan, { signer, reason, opId: randomUUID }, control);
   }

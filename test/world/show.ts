@@ -21,6 +21,11 @@ const HOSTS = [
   'umbrella.example',
 ] as const;
 
+const DECIDED_BY = {
+  etcd: 'an etcd of three members',
+  file: 'a directory of commits',
+} as const;
+
 /** Requests of one edge by where they went: a region, or the status of the refusal. */
 type Tally = Map<string, number>;
 
@@ -48,13 +53,22 @@ export async function show(world: World, ended: AbortSignal): Promise<number> {
 }
 
 function introduction(world: World): string {
+  const project = world.deployment.project.paths.folder;
+  const api = world.agents.get('eu1')?.ready['api'];
+  const way = world.control === 'etcd' ? `--agent http://127.0.0.1:${api} ` : '';
   return [
     '',
-    'A world: two regions (eu1 Frankfurt, us1 Ashburn), a witness, three edge stores, four edge',
-    'locations, five tenants. Requests come from thirteen cities. Try one yourself:',
+    `A world: two regions (eu1 Frankfurt, us1 Ashburn), a witness, ${DECIDED_BY[world.control]},`,
+    'three edge stores, four edge locations, five tenants. Requests come from thirteen cities.',
+    'Try one yourself:',
     '',
     `  curl -s -H 'Host: globex.example' -H 'MF-CF-Blob: {"country":"FR","colo":"CDG",` +
       `"continent":"EU","latitude":"48.85","longitude":"2.35"}' ${world.edges.fra}/notes -i`,
+    '',
+    'Or change something, as an operator does (its keys are in the project):',
+    '',
+    `  $EDITOR ${project}/portolan.yaml`,
+    `  ./portolan apply --project ${project} ${way}--key ${project}/keys/operator.jwk --reason why`,
     '',
     'Ctrl-C ends it.',
     '',
@@ -86,7 +100,26 @@ async function describe(world: World, tallies: ReadonlyMap<EdgeId, Tally>): Prom
       where.join(', '),
     ]);
   });
-  return Promise.all([...regions, ...edges]);
+  const stores = storeRows(await world.agentStatus('eu1').catch(() => null));
+  return [...(await Promise.all([...regions, ...edges])), ...stores];
+}
+
+/** What each store signed that it applied, and how far it is behind. */
+function storeRows(status: Readonly<Record<string, unknown>> | null): readonly string[] {
+  const stores = (status?.['stores'] ?? []) as readonly StoreLine[];
+  return stores.map(({ store, applied, lag, lagMs, seq }) => {
+    const behind = lagMs === null ? `${lag ?? '?'} versions` : `${(lagMs / 1000).toFixed(1)} s`;
+    const version = `version ${applied?.version ?? '?'}`.padEnd(10);
+    return `store   ${store.padEnd(12)}  ${version}  behind ${behind}  ${seq} receipts`;
+  });
+}
+
+interface StoreLine {
+  readonly store: string;
+  readonly applied: { readonly version: string } | null;
+  readonly lag: string | null;
+  readonly lagMs: number | null;
+  readonly seq: string;
 }
 
 function row(

@@ -80,6 +80,11 @@ export class World {
     }
   }
 
+  /** Where its decisions are kept. */
+  get control(): ControlKind {
+    return this.#control.kind;
+  }
+
   /** The members. Throws in a world with `control: file`. */
   get etcd(): EtcdCluster {
     return this.#control.etcd();
