@@ -50,6 +50,8 @@ export class Agent {
   readonly #receipts: Receipts;
   readonly #publisher: Publisher;
   #source: SourceRead | null = null;
+  /** What the last look at the source said. */
+  #readable = true;
   #turning: Promise<unknown> = Promise.resolve();
   #attestedAtMs = 0;
   /** What was held when this agent last spoke, or would have. */
@@ -179,10 +181,12 @@ export class Agent {
   /**
    * A commit that somebody signed, for the source; it is followed from there (C2). A turn before,
    * so that it is judged on what is decided by now; one after, so that it is on its way when the
-   * author hears of it.
+   * author hears of it. While the source cannot be read, it is said at once.
    */
   async propose(input: unknown): Promise<Proposal> {
+    if (!this.#readable) return UNREADABLE;
     await this.turn();
+    if (!this.#readable) return UNREADABLE;
     const proposal = await propose(input, this.holder, this.nodes, this.#ports);
     if (proposal.kind === 'landed') await this.turn();
     return proposal;
@@ -191,6 +195,7 @@ export class Agent {
   /** The next trust document, from whoever has enough root signatures on it (C5). */
   async publishTrust(input: unknown): Promise<PublishedTrust> {
     const { source, crypto } = this.#ports;
+    if (!this.#readable) return UNREADABLE;
     await this.turn();
     const published = await publishTrust(input, this.holder.trust, source, crypto);
     if (published.kind === 'created') await this.turn();
@@ -242,6 +247,7 @@ export class Agent {
   async #follow(): Promise<Followed> {
     const followed = await follow(this.#hold, this.#ports);
     this.#source = followed.read ?? this.#source;
+    this.#readable = followed.state !== 'unreadable';
     if (followed.read?.lost === true) this.#sworn.lose();
     return followed;
   }
@@ -306,5 +312,7 @@ interface Start {
   /** null for a new agent. */
   readonly kept: Kept | null;
 }
+
+const UNREADABLE = { kind: 'unavailable', detail: 'the source cannot be read now' } as const;
 
 const NOTHING: Kept = { seq: 0n, generation: 1n, version: 0n, envelope: null };

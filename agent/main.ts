@@ -15,6 +15,7 @@ import { SOURCE_POLL_MS } from '../shared/limits.ts';
 import { nodeCrypto, signerOf } from './adapters/crypto.ts';
 import { ControlDirectory } from './adapters/directory.ts';
 import { KeepFile } from './adapters/keep-file.ts';
+import { commitsOfPeer } from './adapters/peer-commits.ts';
 import { pushOverHttp } from './adapters/push.ts';
 import { apiPortsOf } from './api/agent-ports.ts';
 import { type Api, type ApiTls, listenApi } from './api/listen.ts';
@@ -51,6 +52,12 @@ async function main(path: string): Promise<void> {
     targets: targetsOf(config),
   };
   let agent: Agent | null = null;
+  const asker = {
+    cluster: pin.cluster,
+    signer: () => ports.signer,
+    crypto: nodeCrypto,
+    nowMs: () => Date.now(),
+  };
   const ports: AgentPorts = {
     nowMs: () => Date.now(),
     crypto: nodeCrypto,
@@ -61,6 +68,7 @@ async function main(path: string): Promise<void> {
     keep,
     ...(config.copy === undefined ? {} : { copy: new ControlDirectory(config.copy) }),
     push: pushOverHttp,
+    commitsOf: (peer, from) => commitsOfPeer(peer, from, asker),
     log: write,
   };
   const found = await findJoin(config, source);

@@ -363,3 +363,6 @@ export const RECEIPTS_WAITING_MAX = 1_024;
  * further than a delta carries: longer than agents need to bring the next part.
  */
 export const FORK_STILL_MS = 15_000;
+
+/** One page of commits from a peer: 4 MiB between regions. */
+export const PEER_COMMITS_TIMEOUT_MS = 5_000;

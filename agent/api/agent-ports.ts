@@ -48,7 +48,11 @@ export function apiPortsOf(given: ApiAgent): ApiPorts {
   };
 }
 
-/** Commits from the chain in memory where it reaches so far back, else from the source. */
+/**
+ * Commits from the chain in memory where it reaches so far back, else from the source. Beyond the
+ * head there are none as far as this agent knows, also while its source is down: it follows, and
+ * whoever reads asks others too.
+ */
 async function commitsFrom(
   from: bigint,
   { holder }: Agent,
@@ -58,18 +62,21 @@ async function commitsFrom(
   const { generation, version } = manifest;
   const first = holder.chain[0]?.version;
   const held = first !== undefined && from >= first && from <= version;
+  const older = !held && from <= version ? (await source.read(from)).commits : [];
   const found: readonly unknown[] = held
     ? holder.chain.slice(Number(from - first)).map(({ jws }) => jws)
-    : (await source.read(from)).commits;
+    : older;
   const commits = bounded(found);
   const next = from + BigInt(commits.length);
   const more = commits.length > 0 && (commits.length < found.length || next <= version);
   return { head: { generation, version, envelope }, commits, next: more ? next : null };
 }
 
-/** What is held is at hand, and verified; a pinned first document may lie nowhere else. */
+/** What is held is at hand, and verified; older ones are the source's, newer ones nobody's yet. */
 async function trustOf(version: bigint, { holder }: Agent, source: CommitSource): Promise<unknown> {
-  return trustAt(holder.trust, version)?.jws ?? source.trust(version);
+  const { trust } = holder;
+  if (version > trust.document.version) return null;
+  return trustAt(trust, version)?.jws ?? source.trust(version);
 }
 
 /** At least one, so that whoever reads gets on. */

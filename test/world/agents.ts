@@ -1,6 +1,6 @@
 // The agents of a world: a process a site, at a region with its gateway.
 
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
@@ -26,7 +26,7 @@ export type AgentsOrder = {
 /**
  * Starts all agents, then tells each where the others listen (they chose their ports themselves).
  */
-export async function startAgents(order: AgentsOrder): Promise<ReadonlyMap<Site, Child>> {
+export async function startAgents(order: AgentsOrder): Promise<Map<Site, Child>> {
   const agents = new Map<Site, Child>();
   for (const site of SITES) {
     const config = await writeAgentConfig(order, site, []);
@@ -46,13 +46,47 @@ export async function startAgents(order: AgentsOrder): Promise<ReadonlyMap<Site,
   return agents;
 }
 
+/** How an agent comes back. */
+export type Comeback = {
+  /** Everything that it kept is gone: its memory, its copy, its operator's join. */
+  readonly wiped?: boolean;
+};
+
+/** Starts the agent of a site again, which has ended, where it listened before. */
+export async function startAgainAgent(
+  order: AgentsOrder,
+  agents: ReadonlyMap<Site, Child>,
+  site: Site,
+  { wiped = false }: Comeback,
+): Promise<Child> {
+  const { folder } = order;
+  if (wiped) {
+    await rm(join(folder, `agent-${site}.keep.json`), { force: true });
+    await rm(join(folder, `agent-${site}.copy`), { recursive: true, force: true });
+  }
+  const others = [...agents].filter(([other]) => other !== site);
+  const urls = others.map(([, { ready }]) => `http://127.0.0.1:${ready['api']}/v1/delta`);
+  const before = agents.get(site)?.ready ?? {};
+  const config = await writeAgentConfig(order, site, urls, {
+    api: Number(before['api'] ?? 0),
+    gateway: Number(before['gateway'] ?? 0),
+    hasJoin: !wiped,
+  });
+  const args = [AGENT, config];
+  return order.children.start({ name: `agent-${site}`, command: process.execPath, args });
+}
+
+/** 0: the kernel chooses. */
+const FRESH = { api: 0, gateway: 0, hasJoin: true };
+
 async function writeAgentConfig(
   order: AgentsOrder,
   site: Site,
   peers: readonly string[],
+  { api, gateway, hasJoin } = FRESH,
 ): Promise<string> {
   const { deployment, control, edges, services, folder, tls } = order;
-  const free = { host: '127.0.0.1', port: 0 };
+  const at = (port: number) => ({ host: '127.0.0.1', port });
   const service = services.get(site as Region)?.ready['url'];
   const path = join(folder, `agent-${site}.yaml`);
   const config = {
@@ -63,13 +97,13 @@ async function writeAgentConfig(
     control: control.section(site),
     keep: join(folder, `agent-${site}.keep.json`),
     copy: join(folder, `agent-${site}.copy`),
-    join: deployment.joinOf(site),
+    ...(hasJoin ? { join: deployment.joinOf(site) } : {}),
     ingest: INGEST[site].map((edge) => `${edges[edge]}/.portolan/ingest`),
     peers,
-    api: free,
+    api: at(api),
     ...(service === undefined
       ? {}
-      : { gateway: { listen: free, tls: { cert: tls.cert, key: tls.key }, service } }),
+      : { gateway: { listen: at(gateway), tls: { cert: tls.cert, key: tls.key }, service } }),
   };
   await writeFile(path, stringify(config));
   return path;

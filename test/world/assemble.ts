@@ -5,7 +5,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startAgents } from './agents.ts';
+import { type AgentsOrder, startAgents } from './agents.ts';
 import { bundleProduct } from './bundle.ts';
 import type { Child, Children } from './children.ts';
 import { type Control, type ControlKind, fileControl, startEtcdControl } from './control.ts';
@@ -39,7 +39,8 @@ export type WorldParts = {
   readonly edges: Readonly<Record<EdgeId, string>>;
   readonly links: EdgeLinks;
   readonly edgeHost: Child;
-  readonly agents: ReadonlyMap<Site, Child>;
+  readonly agents: Map<Site, Child>;
+  readonly agentsOrder: AgentsOrder;
   readonly services: ReadonlyMap<Region, Child>;
   readonly timeScale: number;
 };
@@ -65,7 +66,8 @@ export async function assemble(order: WorldOrder): Promise<WorldParts> {
   const services = new Map<Region, Child>();
   for (const region of REGIONS) services.set(region, await startService(children, region, folder));
   const reached = { control, edges: links.edges, services };
-  const agents = await startAgents({ children, deployment, folder, tls, ...reached });
+  const agentsOrder = { children, deployment, folder, tls, ...reached };
+  const agents = await startAgents(agentsOrder);
   say('the first commit');
   const gateway = (site: Region) => `https://127.0.0.1:${agents.get(site)?.ready['gateway']}`;
   const gateways = { eu1: gateway('eu1'), us1: gateway('us1') };
@@ -74,7 +76,7 @@ export async function assemble(order: WorldOrder): Promise<WorldParts> {
     deployment.through(urls);
   }
   await deployment.apply(demoConfig(gateways, timeScale), 'the first commit');
-  const running = { control, edges, links, edgeHost, agents, services };
+  const running = { control, edges, links, edgeHost, agents, agentsOrder, services };
   return { folder, children, deployment, timeScale, ...running };
 }
 

@@ -21,15 +21,17 @@ export class Deployment {
   readonly project: Project;
   readonly control: ControlDirectory;
   #way: () => Promise<Control>;
+  #config: ConfigInput;
 
-  private constructor(project: Project) {
+  private constructor(project: Project, config: ConfigInput) {
     this.project = project;
+    this.#config = config;
     this.control = new ControlDirectory(project.paths.control);
     this.#way = async () => new DirectoryControl(project.paths.control);
   }
 
   static async create(folder: string, config: ConfigInput): Promise<Deployment> {
-    return new Deployment(await initProject(folder, configSchema.parse(config)));
+    return new Deployment(await initProject(folder, configSchema.parse(config)), config);
   }
 
   get trust(): Trust {
@@ -52,6 +54,11 @@ export class Deployment {
     return join(this.project.paths.control, 'joins', `${site}-1.json`);
   }
 
+  /** What was applied last. */
+  get config(): ConfigInput {
+    return this.#config;
+  }
+
   /** From now on as an operator does who reaches agents alone. */
   through(agents: readonly string[]): void {
     const { paths, trust, keys } = this.project;
@@ -71,8 +78,10 @@ export class Deployment {
     const planned = makePlan(state, configSchema.parse(config), false);
     if (planned.kind === 'refused') throw new Error(JSON.stringify(planned.refusal));
     const { plan } = planned;
-    await replaceFile(paths.config, configText(configSchema.parse(config)));
     const signer = await readSigner(keys.operator);
-    return applyPlan(paths, plan, { signer, reason, opId: randomUUID }, control);
+    const landed = await applyPlan(paths, plan, { signer, reason, opId: randomUUID }, control);
+    this.#config = config;
+    await replaceFile(paths.config, configText(configSchema.parse(config)));
+    return landed;
   }
 }

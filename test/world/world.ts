@@ -15,6 +15,7 @@ import { parseJson } from '../../shared/canonical.ts';
 import { type IngestAnswer, ingestAnswerSchema } from '../../shared/control/answer.ts';
 import { sealDelta } from '../../shared/control/delta.ts';
 import type { Signer } from '../../shared/crypto.ts';
+import { type AgentsOrder, type Comeback, startAgainAgent } from './agents.ts';
 import { assemble, type WorldParts } from './assemble.ts';
 import { type Child, type Children, startGuardian } from './children.ts';
 import type { Control, ControlKind } from './control.ts';
@@ -41,7 +42,8 @@ export class World {
   readonly edgeLinks: Readonly<Record<EdgeId, FaultProxy>>;
   readonly children: Children;
   readonly edgeHost: Child;
-  readonly agents: ReadonlyMap<Site, Child>;
+  readonly agents: Map<Site, Child>;
+  readonly #agentsOrder: AgentsOrder;
   readonly services: ReadonlyMap<Region, Child>;
   readonly timeScale: number;
   readonly #control: Control;
@@ -56,6 +58,7 @@ export class World {
     this.children = parts.children;
     this.edgeHost = parts.edgeHost;
     this.agents = parts.agents;
+    this.#agentsOrder = parts.agentsOrder;
     this.services = parts.services;
     this.timeScale = parts.timeScale;
     this.#control = parts.control;
@@ -142,11 +145,21 @@ export class World {
     return readSigner(this.deployment.agentKey(site));
   }
 
-  async agentStatus(site: Site): Promise<Record<string, unknown>> {
+  /** The agent of a site again, after it has ended. */
+  async startAgain(site: Site, comeback: Comeback = {}): Promise<void> {
+    this.agents.set(site, await startAgainAgent(this.#agentsOrder, this.agents, site, comeback));
+  }
+
+  agentStatus(site: Site): Promise<Record<string, unknown>> {
+    return this.askAgent(site, '/v1/status');
+  }
+
+  /** What a site's agent answers to an operator. Rejects when it does not. */
+  async askAgent(site: Site, target: string): Promise<Record<string, unknown>> {
     const api = this.agents.get(site)?.ready['api'];
     const { cluster } = this.deployment.trust;
     const access = { cluster, signer: await this.operatorSigner(), ca: null };
-    const question = { method: 'GET', target: '/v1/status' } as const;
+    const question = { method: 'GET', target } as const;
     const { status, value } = await askAgent(`http://127.0.0.1:${api}`, question, access);
     if (status !== 200) throw new Error(`agent ${site} answered ${status}`);
     return value as Record<string, unknown>;
