@@ -366,3 +366,9 @@ export const FORK_STILL_MS = 15_000;
 
 /** One page of commits from a peer: 4 MiB between regions. */
 export const PEER_COMMITS_TIMEOUT_MS = 5_000;
+
+/**
+ * How long an agent keeps superseded pieces, in commits behind the active one: an edge that loses
+ * its stores goes on by gateways from the version it stands on. 25 KB each at 100,000 tenants.
+ */
+export const PIECES_RETENTION_VERSIONS = 64n;

@@ -11,6 +11,7 @@ import { admitBatch, type HolderStorage, verifyBatch } from '../../shared/contro
 import type { Global } from '../../shared/control/record.ts';
 import type { Refusal } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
+import { PIECES_RETENTION_VERSIONS } from '../../shared/limits.ts';
 import type { AgentPorts, Kept } from '../ports.ts';
 import type { Alarms } from './alarms.ts';
 import type { Desk, Fault } from './follow.ts';
@@ -135,7 +136,8 @@ export class Hold implements Desk {
     // Another turn or delta may have come further while this one was written.
     if (global === null || (held !== null && compareVersions(held.link, active) >= 0)) return;
     this.#standing = { holder: this.#holder, link: active, global, nodes: this.nodes };
-    this.#pieces.prune(active.version);
+    // An edge may still walk from an older root, and have nobody but gateways to ask (E3).
+    this.#pieces.prune(active.version - PIECES_RETENTION_VERSIONS);
     this.#change.resolve();
     this.#change = Promise.withResolvers();
   }

@@ -1,6 +1,6 @@
 // The pieces of state that an agent holds in memory: map nodes and global parts, by digest. Pieces
-// that a commit replaced are kept until that commit is active, because the gateway serves what is
-// active while the holder is already at the head.
+// that a commit replaced are kept until that commit has been active for some versions: the gateway
+// serves what is active while the holder is already at the head, and edges walk from older roots.
 
 import { parseJson } from '../../shared/canonical.ts';
 import type { Admitted } from '../../shared/control/holder.ts';

@@ -11,6 +11,7 @@ import {
   ATTESTATIONS_PER_DELTA_MAX,
   COMMITS_PER_READ_MAX,
   DELTA_BYTES_MAX,
+  PIECES_RETENTION_VERSIONS,
 } from '../../shared/limits.ts';
 import { Fleet, newestOf, priorityOf, START_MS, settled } from '../fakes/fleet.ts';
 import { expectHonest, sail, voyages } from '../fakes/voyage.ts';
@@ -26,6 +27,8 @@ import {
   SITES,
   signCommit,
 } from '../shared/kit.ts';
+
+const KEPT = Number(PIECES_RETENTION_VERSIONS);
 
 describe('one decided history (C10)', () => {
   test('a commit is active where it is held as soon as two of three sites attest it', async () => {
@@ -53,15 +56,20 @@ describe('one decided history (C10)', () => {
     expect(fleet.agent('eu1').standing?.global).toBe(standing?.global);
   });
 
-  test('what only an older version used is let go once it is active no more', async () => {
+  test(`what only an older version used is let go ${KEPT} versions later (E3)`, async () => {
     const fleet = await Fleet.afloat();
     const { tenants } = fleet.author.holder.state.manifest;
     const held = () => fleet.agent('eu1').standing?.nodes(tenants) !== undefined;
     await fleet.commit(priorityOf(2));
     await fleet.turn('eu1');
     expect([fleet.headAt('eu1'), fleet.activeAt('eu1'), held()]).toEqual([2n, 1n, true]);
+    for (let version = 3; version <= KEPT + 1; version++)
+      await fleet.commit(priorityOf(version % 9));
     await fleet.round();
-    expect([fleet.activeAt('eu1'), held()]).toEqual([2n, false]);
+    expect([fleet.activeAt('eu1'), held()]).toEqual([BigInt(KEPT) + 1n, true]);
+    await fleet.commit(priorityOf(9));
+    await fleet.round();
+    expect(held()).toBe(false);
   });
 
   test('nextChange resolves when another version is active, and not before', async () => {
