@@ -64,11 +64,11 @@ describe('one decided history (C10)', () => {
     await fleet.turn('eu1');
     expect([fleet.headAt('eu1'), fleet.activeAt('eu1'), held()]).toEqual([2n, 1n, true]);
     for (let version = 3; version <= KEPT + 1; version++)
-      await fleet.commit(priorityOf(version % 9));
-    await fleet.round();
+      await fleet.commit(priorityOf(2 + (version % 7)));
+    await fleet.round(2);
     expect([fleet.activeAt('eu1'), held()]).toEqual([BigInt(KEPT) + 1n, true]);
     await fleet.commit(priorityOf(9));
-    await fleet.round();
+    await fleet.round(2);
     expect(held()).toBe(false);
   });
 

@@ -54,6 +54,10 @@ export class Report {
     this.#add({ name, kind: 'rule', op: '<=', value, limit, unit, ok: value <= limit });
   }
 
+  goalAtLeast(name: string, value: number, limit: number, unit: string): void {
+    this.#add({ name, kind: 'goal', op: '>=', value, limit, unit, ok: value >= limit });
+  }
+
   /** What is aimed at and printed, met or missed. */
   goalAtMost(name: string, value: number, limit: number, unit: string): void {
     this.#add({ name, kind: 'goal', op: '<=', value, limit, unit, ok: value <= limit });
