@@ -1,6 +1,7 @@
 // cold-start (E6, C10): etcd is gone, all of it. A location starts with nothing in memory or cache
 // and serves from the stores; an agent that forgot everything takes what other sites attest from
-// its peers; one that kept its copy goes on from that. When etcd is back, all are live by themselves.
+// its peers; one that kept its copy goes on from that. When etcd is back, all are live by
+// themselves.
 
 import { change } from '../world/change.ts';
 import { EDGES, SITES } from '../world/demo.ts';
