@@ -12,7 +12,7 @@ import { historyOf } from '../control/history.ts';
 import type { Proposal } from '../control/propose.ts';
 import { siteWords } from '../control/site-words.ts';
 import type { Agent } from '../loop.ts';
-import type { CommitSource } from '../ports.ts';
+import { type CommitSource, SourceError } from '../ports.ts';
 import { explainTo } from '../steering/explain.ts';
 import type { ApiPorts, CommitsPage } from './ports.ts';
 import type { TenantPorts } from './tenants.ts';
@@ -50,8 +50,7 @@ export function apiPortsOf(given: ApiAgent): ApiPorts {
 
 /**
  * Commits from the chain in memory where it reaches so far back, else from the source. Beyond the
- * head there are none as far as this agent knows, also while its source is down: it follows, and
- * whoever reads asks others too.
+ * head a source that is down has none as far as this agent knows; whoever reads asks others too.
  */
 async function commitsFrom(
   from: bigint,
@@ -62,10 +61,15 @@ async function commitsFrom(
   const { generation, version } = manifest;
   const first = holder.chain[0]?.version;
   const held = first !== undefined && from >= first && from <= version;
-  const older = !held && from <= version ? (await source.read(from)).commits : [];
   const found: readonly unknown[] = held
     ? holder.chain.slice(Number(from - first)).map(({ jws }) => jws)
-    : older;
+    : await source.read(from).then(
+        ({ commits: there }) => there,
+        (error: unknown) => {
+          if (error instanceof SourceError && from > version) return [];
+          throw error;
+        },
+      );
   const commits = bounded(found);
   const next = from + BigInt(commits.length);
   const more = commits.length > 0 && (commits.length < found.length || next <= version);
