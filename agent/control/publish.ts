@@ -10,9 +10,10 @@ import {
   type StoreAnswer,
   storeAnswerSchema,
 } from '../../shared/control/answer.ts';
-import { DELTA_VERSION, type Delta, sealDelta } from '../../shared/control/delta.ts';
+import { type Delta, sealDelta } from '../../shared/control/delta.ts';
 import type { Holder } from '../../shared/control/holder.ts';
 import type { Jws } from '../../shared/control/jws.ts';
+import { PROTOCOL } from '../../shared/control/protocol.ts';
 import { carriedTrust } from '../../shared/control/trust-chain.ts';
 import {
   ATTESTATIONS_PER_DELTA_MAX,
@@ -200,7 +201,7 @@ export function deltaFor(
     .filter(({ validUntilMs }) => validUntilMs > nowMs)
     .map(({ signed }) => signed.jws);
   return {
-    v: DELTA_VERSION,
+    v: PROTOCOL,
     trust: carriedTrust(holder.trust),
     commits: withinBytes(commits.slice(0, COMMITS_PER_DELTA_MAX)),
     attestations: attestations.slice(0, ATTESTATIONS_PER_DELTA_MAX),

@@ -9,9 +9,10 @@ import { isBehind } from '../../shared/control/activation.ts';
 import type { EdgeStatus } from '../../shared/control/answer.ts';
 import { readAttestations } from '../../shared/control/attestation-header.ts';
 import { compareVersions, type Link } from '../../shared/control/chain.ts';
-import { adoptHead, emptyMirror, HEAD_VERSION, type Mirror } from '../../shared/control/head.ts';
+import { adoptHead, emptyMirror, type Mirror } from '../../shared/control/head.ts';
 import { trusting } from '../../shared/control/holder.ts';
 import { type MapName, type MapNode, readNode } from '../../shared/control/merkle-map.ts';
+import { PROTOCOL } from '../../shared/control/protocol.ts';
 import { type Global, globalSchema } from '../../shared/control/record.ts';
 import { type Refusal, refuse } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
@@ -103,7 +104,7 @@ export class View {
   async hear(header: string, nowMs: number): Promise<void> {
     const attestations = readAttestations(header);
     if (attestations === null) this.count('malformed');
-    else await this.adopt(JSON.stringify({ v: HEAD_VERSION, commits: [], attestations }), nowMs);
+    else await this.adopt(JSON.stringify({ v: PROTOCOL, commits: [], attestations }), nowMs);
   }
 
   /** Takes the global part asked for by `digest`. Refusals: digest, malformed. */
@@ -186,10 +187,12 @@ export class View {
 
   status(nowMs: number): EdgeStatus {
     const standing = this.#standing;
+    const trust = this.trust.document.version;
     const counters = Object.fromEntries(this.#refused);
-    if (standing === null) return { version: null, ageMs: null, verdicts: {}, counters };
+    if (standing === null) return { trust, version: null, ageMs: null, verdicts: {}, counters };
     const verdicts = this.verdicts(standing, nowMs);
-    return { version: standing.link.version, ageMs: this.ageMs(nowMs), verdicts, counters };
+    const { version } = standing.link;
+    return { trust, version, ageMs: this.ageMs(nowMs), verdicts, counters };
   }
 
   /** Stands on the active version at once when its global part is the one already held. */

@@ -1,5 +1,7 @@
 // What a receiver of deltas answers (INTERFACES, "Ingest"): where it stands and what it refused. A
 // sender uses it to know what to send next, and to show it; it never changes what is true.
+//
+// Answers carry no version: what a reader does not know it passes over, here and inside (E1).
 
 import * as z from 'zod/mini';
 import { RECEIPTS_ANSWERED_MAX } from '../limits.ts';
@@ -32,6 +34,8 @@ export const storeAnswerSchema = z.object({
 export type StoreAnswer = z.infer<typeof storeAnswerSchema>;
 
 export const edgeStatusSchema = z.object({
+  /** Version of the trust document that this isolate judges by. */
+  trust: z.exactOptional(counterSchema),
   version: z.nullable(counterSchema),
   ageMs: z.nullable(z.number()),
   verdicts: z.record(z.string(), z.string()),

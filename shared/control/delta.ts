@@ -15,23 +15,20 @@ import {
 } from '../limits.ts';
 import { digestSchema, firstIssue, idSchema } from '../schema.ts';
 import { type DocumentKind, decodeJws, type Jws, signJws, verifyJws } from './jws.ts';
+import { type PROTOCOL, protocolFault } from './protocol.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { keyringOf, type Trust } from './trust.ts';
 import { adoptTrust } from './trust-chain.ts';
 
-export const DELTA_VERSION = 1;
-
 export interface Delta {
-  readonly v: typeof DELTA_VERSION;
+  readonly v: typeof PROTOCOL;
   readonly trust: readonly Jws[];
   readonly commits: readonly Jws[];
   readonly attestations: readonly Jws[];
 }
 
-// Read first: the members of another version are not ours to judge.
-const versionSchema = z.looseObject({ v: z.int() });
-
-// Loose: a sender of the next version may add members; they are signed for, and ignored here.
+// Loose: a sender of the next version may add members (E1); they are signed for, and ignored here.
+// What comes after the first version must have a default: a sender of the one before has none.
 export const deltaSchema = z.looseObject({
   v: z.int(),
   trust: z.array(z.unknown()).check(z.maxLength(TRUST_PER_DELTA_MAX)),
@@ -93,10 +90,8 @@ export async function openDelta(
   }
   const json = parseJson(text);
   if (json === null) return refuse('malformed', 'not JSON');
-  const version = versionSchema.safeParse(json.value);
-  if (!version.success) return refuse('malformed', firstIssue(version.error));
-  const { v } = version.data;
-  if (v !== DELTA_VERSION) return refuse('version-unsupported', `v ${v}`);
+  const fault = protocolFault(json.value);
+  if (fault !== null) return fault;
   const parsed = deltaSchema.safeParse(json.value);
   if (!parsed.success) return refuse('malformed', firstIssue(parsed.error));
   const { sender: jws, ...rest } = parsed.data;

@@ -21,6 +21,7 @@ import { envelopeKind } from './envelope.ts';
 import { activated, type Holder, trusting, verifyAttestations, verifyCommit } from './holder.ts';
 import { decodeJws } from './jws.ts';
 import { readManifest } from './manifest.ts';
+import { PROTOCOL, protocolFault } from './protocol.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { type Trust, trustAt } from './trust.ts';
 import { adoptTrust, carriedTrust } from './trust-chain.ts';
@@ -28,7 +29,8 @@ import { adoptTrust, carriedTrust } from './trust-chain.ts';
 /** What an isolate holds: a holder without the folded state. */
 export type Mirror = Omit<Holder, 'state'>;
 
-// Loose: the store may be one version ahead of the isolate's Worker (E1).
+// Loose: the store may be one version ahead of the isolate's Worker (E1). What comes after the
+// first version must have a default: the store may be one behind.
 const headSchema = z.looseObject({
   v: z.int(),
   trust: z._default(z.array(z.unknown()).check(z.maxLength(TRUST_PER_DELTA_MAX)), []),
@@ -37,8 +39,6 @@ const headSchema = z.looseObject({
     .check(z.maxLength(HEAD_COMMITS_MAX)),
   attestations: z.array(z.unknown()).check(z.maxLength(ATTESTATIONS_PER_DELTA_MAX)),
 });
-
-export const HEAD_VERSION = 1;
 
 /**
  * The head document of a full holder, as text: from what is active on, as far as the bounds reach.
@@ -55,7 +55,7 @@ export function writeHead(holder: Holder, floor: Place | null = null): string {
   const newestWords = [...book.latest.values()].slice(-ATTESTATIONS_PER_DELTA_MAX);
   const attestations = newestWords.map(({ signed }) => signed.jws);
   const trust = carriedTrust(holder.trust);
-  return JSON.stringify({ v: HEAD_VERSION, trust, commits, attestations });
+  return JSON.stringify({ v: PROTOCOL, trust, commits, attestations });
 }
 
 export interface AdoptedHead {
@@ -79,10 +79,12 @@ export async function adoptHead(
   if (text.length > DELTA_BYTES_MAX || utf8Length(text) > DELTA_BYTES_MAX) {
     return refuse('too-large', `a head takes ${DELTA_BYTES_MAX} bytes`);
   }
-  const parsed = headSchema.safeParse(parseJson(text)?.value);
+  const json = parseJson(text)?.value;
+  const fault = protocolFault(json);
+  if (fault !== null) return fault;
+  const parsed = headSchema.safeParse(json);
   if (!parsed.success) return refuse('malformed', firstIssue(parsed.error));
-  const { v, commits, attestations } = parsed.data;
-  if (v !== HEAD_VERSION) return refuse('version-unsupported', `head v ${v}`);
+  const { commits, attestations } = parsed.data;
   // Trust first: by it is judged who may have said the rest (C5).
   const adopted = await adoptTrust(before.trust, parsed.data.trust, crypto);
   const mirror = trusting(before, adopted.trust);

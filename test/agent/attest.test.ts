@@ -4,8 +4,9 @@
 import { describe, expect, test } from 'vitest';
 import { planAttestation, type Situation } from '../../agent/control/attest.ts';
 import type { Kept } from '../../agent/ports.ts';
-import { DELTA_VERSION, sealDelta } from '../../shared/control/delta.ts';
+import { sealDelta } from '../../shared/control/delta.ts';
 import { emptyHolder } from '../../shared/control/holder.ts';
+import { PROTOCOL } from '../../shared/control/protocol.ts';
 import type { Digest } from '../../shared/digest.ts';
 import { CHAIN_LINKS_MAX } from '../../shared/limits.ts';
 import { Fleet, joinOf, newestOf, priorityOf, START_MS, settled } from '../fakes/fleet.ts';
@@ -120,7 +121,7 @@ describe('kept first, said then', () => {
     const turn = agent.turn();
     await settled();
     const attestations = [await attest(fleet.author, 'w1', fleet.nowMs)];
-    const delta = { v: DELTA_VERSION, trust: [], commits: [], attestations } as const;
+    const delta = { v: PROTOCOL, trust: [], commits: [], attestations } as const;
     const from = { cluster: 'demo', site: 'us1', agent: 'us1-1' };
     await agent.deliver(await sealDelta(delta, from, agentKey('us1'), crypto));
     gate.resolve();

@@ -49,7 +49,7 @@ const STRANGERS: readonly (readonly [string, string, number, BodyInit | null])[]
   ['JSON of great depth', 'malformed', 403, `{"a":${'['.repeat(50)}${']'.repeat(50)}}`],
   ['bytes that are not UTF-8', 'malformed', 403, new Uint8Array([0xff, 0xfe, 0x7b])],
   ['no sender', 'malformed', 403, JSON.stringify(NOTHING)],
-  ['another format', 'version-unsupported', 403, good.replace('"v":1', '"v":2')],
+  ['another format', 'version-unsupported', 403, good.replace('"v":1', '"v":3')],
   ['a sender whom trust does not name', 'key-unknown', 403, await from({}, 'stranger')],
   ['an operator', 'key-unknown', 403, await from({}, 'alice')],
   ['an edge', 'key-unknown', 403, await from({}, 'edge')],
@@ -200,6 +200,7 @@ test('the answer says where this isolate stands after it', async () => {
   await ports.settle();
   expect(answer.headers.get('content-type')).toBe('application/json');
   expect(ingestAnswerSchema.parse(await answer.json()).edge).toEqual({
+    trust: 1n,
     version: 1n,
     ageMs: 0,
     verdicts: { eu1: 'up', us1: 'up' },

@@ -5,8 +5,8 @@ import { toWire } from '../../shared/canonical.ts';
 import type { Attestation } from '../../shared/control/attestation.ts';
 import { sealDelta } from '../../shared/control/delta.ts';
 import type { Operation } from '../../shared/control/envelope.ts';
-import { HEAD_VERSION } from '../../shared/control/head.ts';
 import type { Jws } from '../../shared/control/jws.ts';
+import { PROTOCOL } from '../../shared/control/protocol.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import { HEAD_COMMITS_MAX } from '../../shared/limits.ts';
 import {
@@ -88,7 +88,7 @@ export class Origin {
       .filter(({ version }) => version <= upTo)
       .slice(-HEAD_COMMITS_MAX)
       .map(({ jws, manifest }) => ({ jws, manifest: toWire(manifest) }));
-    return JSON.stringify({ v: HEAD_VERSION, commits, attestations: words });
+    return JSON.stringify({ v: PROTOCOL, commits, attestations: words });
   }
 
   /** The head under a threshold's words. */

@@ -47,7 +47,7 @@ export async function poisons(
     ['a lone surrogate', 'malformed', text({ attestations: ['\ud800'] })],
     ['a commit too many', 'malformed', text({ commits: Array(HEAD_COMMITS_MAX + 1).fill(first) })],
     ['a commit that is no document', 'malformed', withOneMore({})],
-    ['another format', 'version-unsupported', text({ v: 2 })],
+    ['another format', 'version-unsupported', text({ v: 3 })],
     ['another manifest', 'digest', text({ commits: [{ ...first, manifest: {} }, ...later] })],
     ['no manifest', 'malformed', text({ commits: [{ jws: first.jws }, ...later] })],
     ['a changed signature', 'signature', text({ commits: [broken(first), ...later] })],

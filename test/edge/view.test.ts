@@ -248,6 +248,7 @@ test('a refresh is marked once until its mark lapses (E3)', () => {
 test('the status of a view names its version, age and verdicts', async () => {
   const view = await viewOf(origin);
   expect(view.status(NOW + 500)).toEqual({
+    trust: 1n,
     version: 3n,
     ageMs: 500,
     verdicts: { eu1: 'up', us1: 'up' },

@@ -65,7 +65,13 @@ test('an answer comes through its wire form unchanged', () => {
   for (const answer of [answerOf('weur', held.holder, [refuse('gap', '')]), silent]) {
     expect(storeAnswerSchema.parse(parseJson(canonical(answer))?.value)).toEqual(answer);
   }
-  const edge = { version: 3n, ageMs: 12.5, verdicts: { eu1: 'up' }, counters: { ok: 1 } };
+  const edge = {
+    trust: 2n,
+    version: 3n,
+    ageMs: 12.5,
+    verdicts: { eu1: 'up' },
+    counters: { ok: 1 },
+  };
   const whole = { stores: [silent], edge };
   expect(ingestAnswerSchema.parse(parseJson(canonical(whole))?.value)).toEqual(whole);
 });

@@ -90,8 +90,9 @@ test.each<readonly [string, string, string]>([
   ['with commits that are no list', altered((body) => ({ ...body, commits: {} })), 'malformed'],
   ['without a sender', altered(({ sender: _, ...body }) => body), 'malformed'],
   ['with a sender of another form', altered((body) => ({ ...body, sender: 'eu1' })), 'malformed'],
-  ['of version 2', altered((body) => ({ ...body, v: 2 })), 'version-unsupported'],
+  ['of version 3', altered((body) => ({ ...body, v: 3 })), 'version-unsupported'],
   ['of version 0', altered((body) => ({ ...body, v: 0 })), 'version-unsupported'],
+  ['of another version than was signed', altered((body) => ({ ...body, v: 2 })), 'sender'],
   ['with a member more, unsigned', altered((body) => ({ ...body, x: 1 })), 'sender'],
   ['with a commit less', altered((body) => ({ ...body, commits: [] })), 'sender'],
   [
@@ -130,8 +131,8 @@ function senderOf(body: Record<string, unknown>): Jws {
   return body['sender'] as Jws;
 }
 
-test('a delta of version 2 is refused for its version, whatever its members are', async () => {
-  const later = await seal({ v: 2, trust: {}, commits: {}, attestations: {} });
+test('a delta of version 3 is refused for its version, whatever its members are', async () => {
+  const later = await seal({ v: 3, trust: {}, commits: {}, attestations: {} });
   expect(codeOf(await open(later))).toBe('version-unsupported');
 });
 

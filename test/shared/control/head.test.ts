@@ -104,7 +104,7 @@ const withCommit =
   });
 
 test.each<readonly [string, (body: Body) => unknown, string]>([
-  ['of version 2', (body) => ({ ...body, v: 2 }), 'version-unsupported'],
+  ['of version 3', (body) => ({ ...body, v: 3 }), 'version-unsupported'],
   ['of version 0', (body) => ({ ...body, v: 0 }), 'version-unsupported'],
   ['without v', ({ v: _, ...body }) => body, 'malformed'],
   ['without commits', ({ commits: _, ...body }) => body, 'malformed'],
