@@ -204,6 +204,7 @@ describe('reading', () => {
     const live = await agentUp(project, 'eu1');
     const rival = await rivalOf(project);
     await commit(project, slower);
+    await live.agent.turn();
     const other = await agentUp(project, 'w1', {
       ports: {
         commits: async (from) => ({
