@@ -4,7 +4,6 @@
 import type { Place } from '../shared/control/answer.ts';
 import type { Jws, Verified } from '../shared/control/jws.ts';
 import type { Receipt } from '../shared/control/receipt.ts';
-import type { Refusal } from '../shared/control/refusal.ts';
 import type { Crypto, Signer } from '../shared/crypto.ts';
 import type { Digest } from '../shared/digest.ts';
 import type { Truth } from './control/repair.ts';
@@ -41,19 +40,21 @@ export interface CommitSource {
   changed?(): Promise<void>;
   /**
    * Puts right what was changed outside commits (C4) and says what it found. `truth` has folded
-   * everything that `read` found; `refused` is the next version, when what lies there is no commit.
+   * everything that `read` found.
    */
   putRight?(
     truth: Truth,
     read: SourceRead,
-    refused: RefusedCommit | null,
+    misplaced: readonly Misplaced[],
   ): Promise<readonly Finding[]>;
 }
 
-/** The version after the head, and why what lies there is no commit. */
-export interface RefusedCommit {
+/** What lies where the next commit or trust document belongs, and is none to anybody, ever. */
+export interface Misplaced {
+  readonly kind: 'commit' | 'trust';
   readonly version: bigint;
-  readonly refusal: Refusal;
+  /** As `read` or `trust` told it. */
+  readonly input: unknown;
 }
 
 /** A key that was changed outside a commit. `done`: this agent put it right, not another. */

@@ -39,12 +39,12 @@ export class Care {
   }
 
   /** What somebody changed outside commits has no effect, is alarmed, and put right (C4). */
-  async putRight({ state, read, refused }: Followed): Promise<void> {
-    const { source, crypto: hasher } = this.#ports;
+  async putRight({ state, read, misplaced }: Followed): Promise<void> {
+    const { source, crypto } = this.#ports;
     if (state !== 'all' && state !== 'replaced') return;
     if (read === null || source.putRight === undefined) return;
-    const truth = { holder: this.#hold.holder, nodes: this.#hold.nodes, hasher };
-    for (const { key, done } of await source.putRight(truth, read, refused)) {
+    const truth = { holder: this.#hold.holder, nodes: this.#hold.nodes, crypto };
+    for (const { key, done } of await source.putRight(truth, read, misplaced)) {
       const by = done ? 'put right' : 'put right by another';
       this.#hold.alarm(refuse('out-of-band', `${key} was changed outside a commit; ${by}`));
     }

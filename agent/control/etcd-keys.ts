@@ -1,6 +1,8 @@
-// Where things lie in etcd (C1): what is decided under `control/`, what runs beside it.
+// Where things lie in etcd (C1), what is decided under `control/` and what runs beside it; and what
+// their texts are.
 
 import { canonical, parseJson } from '../../shared/canonical.ts';
+import { COMMIT_BYTES_MAX } from '../../shared/limits.ts';
 import { endOf } from '../etcd-port.ts';
 
 /** Decimal digits, so that the order of keys is that of versions: up to the 63 bits etcd counts. */
@@ -12,7 +14,7 @@ export class EtcdKeys {
   readonly commits: string;
   readonly records: string;
   readonly rejected: string;
-  readonly #trust: string;
+  readonly trusts: string;
   readonly #joins: string;
   readonly #receipts: string;
 
@@ -23,7 +25,7 @@ export class EtcdKeys {
     this.commits = `${this.control}commits/`;
     this.records = `${this.control}records/`;
     this.rejected = `${this.control}rejected/`;
-    this.#trust = `${this.control}trust/`;
+    this.trusts = `${this.control}trust/`;
     this.#joins = `${this.control}joins/`;
     this.#receipts = `${root}receipts/`;
   }
@@ -52,7 +54,13 @@ export class EtcdKeys {
   }
 
   trust(version: bigint): string {
-    return `${this.#trust}${version}`;
+    return `${this.trusts}${version}`;
+  }
+
+  /** The version that a key of `trust/` names, or null for one that is none. */
+  trustVersionOf(key: string): bigint | null {
+    const name = key.slice(this.trusts.length);
+    return /^[1-9]\d{0,18}$/.test(name) ? BigInt(name) : null;
   }
 
   join(agent: string): string {
@@ -66,7 +74,7 @@ export class EtcdKeys {
 
   /** Documents that speak for themselves, and what was moved out of the way. */
   isJudgedElsewhere(key: string): boolean {
-    return [this.#trust, this.#joins, this.rejected].some((prefix) => key.startsWith(prefix));
+    return [this.#joins, this.rejected].some((prefix) => key.startsWith(prefix));
   }
 }
 
@@ -74,4 +82,15 @@ export class EtcdKeys {
 export function normal(text: string): string | null {
   const json = parseJson(text);
   return json === null ? null : canonical(json.value);
+}
+
+/** As found: unverified. What is too long for a commit is refused unread by whoever decodes it. */
+export function readCommitText(text: string): unknown {
+  if (text.length > COMMIT_BYTES_MAX * 2) return { payload: text };
+  return parseJson(text)?.value ?? null;
+}
+
+/** The same of a trust document. What is there and is none must not look like nothing. */
+export function readTrustText(text: string): unknown {
+  return parseJson(text)?.value ?? {};
 }

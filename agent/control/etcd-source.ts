@@ -10,22 +10,17 @@ import { envelopeKind } from '../../shared/control/envelope.ts';
 import { decodeJws, type Jws, type Verified } from '../../shared/control/jws.ts';
 import type { Receipt } from '../../shared/control/receipt.ts';
 import type { Hasher } from '../../shared/crypto.ts';
-import {
-  COMMIT_BYTES_MAX,
-  COMMITS_PER_READ_MAX,
-  ETCD_PAGE_KEYS_MAX,
-  WATCH_LAG_MS,
-} from '../../shared/limits.ts';
+import { COMMITS_PER_READ_MAX, ETCD_PAGE_KEYS_MAX, WATCH_LAG_MS } from '../../shared/limits.ts';
 import { type Etcd, EtcdError, type KeyValue } from '../etcd-port.ts';
 import {
   type CommitSource,
   type Finding,
-  type RefusedCommit,
+  type Misplaced,
   SourceError,
   type SourceRead,
 } from '../ports.ts';
 import { collectReceipts } from './collect.ts';
-import { EtcdKeys } from './etcd-keys.ts';
+import { EtcdKeys, readCommitText, readTrustText } from './etcd-keys.ts';
 import { PutRight } from './put-right.ts';
 import type { Truth } from './repair.ts';
 import { Tail, type TailPorts, type Tiding } from './tail.ts';
@@ -95,7 +90,7 @@ export class EtcdSource implements CommitSource {
       for (const { value, createRevision, modRevision } of dense) {
         indexes.set(from + BigInt(commits.length), createRevision);
         if (modRevision > newest) newest = modRevision;
-        commits.push(readCommit(value));
+        commits.push(readCommitText(value));
       }
       // Behind a hole nothing counts, however many there are.
       more = page.more && dense.length === page.kvs.length;
@@ -144,8 +139,7 @@ export class EtcdSource implements CommitSource {
 
   async trust(version: bigint): Promise<unknown> {
     const found = await this.#get(this.keys.trust(version));
-    // What is there and is no document must not look like nothing.
-    return found === null ? null : (parseJson(found.value)?.value ?? {});
+    return found === null ? null : readTrustText(found.value);
   }
 
   async join(agent: string): Promise<unknown> {
@@ -178,9 +172,9 @@ export class EtcdSource implements CommitSource {
   putRight(
     truth: Truth,
     read: SourceRead,
-    refused: RefusedCommit | null,
+    misplaced: readonly Misplaced[],
   ): Promise<readonly Finding[]> {
-    return this.#putRight.run(truth, read, refused);
+    return this.#putRight.run(truth, read, misplaced);
   }
 
   /** What a commit's operations make of the records, and the head it leads to. */
@@ -263,12 +257,6 @@ export class EtcdSource implements CommitSource {
 function densePart(kvs: readonly KeyValue[], next: bigint, keys: EtcdKeys): readonly KeyValue[] {
   const end = kvs.findIndex(({ key }, i) => keys.versionOf(key) !== next + BigInt(i));
   return end < 0 ? kvs : kvs.slice(0, end);
-}
-
-/** As found: unverified. What is too long for a commit is refused unread by whoever decodes it. */
-function readCommit(text: string): unknown {
-  if (text.length > COMMIT_BYTES_MAX * 2) return { payload: text };
-  return parseJson(text)?.value ?? null;
 }
 
 function sourceError(error: unknown): unknown {

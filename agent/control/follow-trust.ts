@@ -13,7 +13,11 @@ export interface ReadTrust {
   readonly trust: Trust;
   /** Of the first document each way that was refused; what lies beyond it cannot be judged. */
   readonly refused: readonly Refusal[];
+  /** What lies where the next one belongs and does not continue `trust`, as it was read. */
+  readonly next: { readonly input: unknown; readonly refusal: Refusal } | null;
 }
+
+type Walked = Omit<ReadTrust, 'refused'>;
 
 interface Ports {
   readonly source: Pick<CommitSource, 'trust'>;
@@ -33,7 +37,8 @@ export async function readTrust(held: Trust, ports: Ports): Promise<ReadTrust> {
   const fault = lost ? [refuse('rollback', `the source no longer has trust ${version}`)] : again;
   const later = await walk(held, (trust) => trust.document.version + 1n, ports);
   const earlier = await walk(later.trust, before, ports);
-  return { trust: earlier.trust, refused: [...fault, ...later.refused, ...earlier.refused] };
+  const refused = [later, earlier].flatMap(({ next }) => (next === null ? [] : [next.refusal]));
+  return { trust: earlier.trust, refused: [...fault, ...refused], next: later.next };
 }
 
 function before(trust: Trust): bigint {
@@ -44,21 +49,22 @@ async function walk(
   held: Trust,
   next: (trust: Trust) => bigint,
   { source, crypto }: Ports,
-): Promise<ReadTrust> {
+): Promise<Walked> {
   let trust = held;
   for (let reads = 0; reads < TRUST_DOCUMENTS_MAX; reads++) {
     const version = next(trust);
     const input = version < 1n ? null : await source.trust(version);
     if (input === null) break;
     const adopted = await adoptTrust(trust, [input], crypto);
-    if (adopted.refused.length > 0) return { trust, refused: adopted.refused };
-    if (trustAt(adopted.trust, version) === null) {
-      return {
-        trust,
-        refused: [refuse('trust-gap', `another one lies where trust ${version} is`)],
-      };
-    }
+    const [refusal = misplaced(adopted.trust, version)] = adopted.refused;
+    if (refusal !== null) return { trust, next: { input, refusal } };
     trust = adopted.trust;
   }
-  return { trust, refused: [] };
+  return { trust, next: null };
+}
+
+/** What was adopted is of another version than the key under which it lay. */
+function misplaced(trust: Trust, version: bigint): Refusal | null {
+  if (trustAt(trust, version) !== null) return null;
+  return refuse('trust-gap', `another one lies where trust ${version} is`);
 }

@@ -7,9 +7,9 @@ import { admitBatch, type HolderStorage, verifyBatch } from '../../shared/contro
 import { type ControlCode, type Refusal, refuse } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import { COMMITS_PER_READ_MAX } from '../../shared/limits.ts';
-import { type AgentPorts, type RefusedCommit, SourceError, type SourceRead } from '../ports.ts';
-import { isFinal } from './final.ts';
-import { readTrust } from './follow-trust.ts';
+import { type AgentPorts, type Misplaced, SourceError, type SourceRead } from '../ports.ts';
+import { isFinal, isFinalTrust } from './final.ts';
+import { type ReadTrust, readTrust } from './follow-trust.ts';
 
 export interface Fault {
   readonly code: ControlCode | SourceError['code'];
@@ -32,26 +32,83 @@ export interface Followed {
    * `halted`: the head is gone, or what follows it cannot be judged by this agent.
    */
   readonly state: 'all' | 'replaced' | 'halted' | 'unreadable';
-  /** What lies in the place of the next commit and is none. */
-  readonly refused: RefusedCommit | null;
+  readonly misplaced: readonly Misplaced[];
   /** null when nothing could be read. */
   readonly read: SourceRead | null;
 }
 
+/** `next`: what lies in the place of the next commit and was refused. */
+type FollowedCommits = Omit<Followed, 'misplaced'> & { readonly next: Refused | null };
+
+type Refused = {
+  readonly version: bigint;
+  readonly input: unknown;
+  readonly refusal: Refusal;
+};
+
 type Ports = Pick<AgentPorts, 'source' | 'crypto' | 'nowMs'>;
+
+const UNREADABLE: Followed = { state: 'unreadable', misplaced: [], read: null };
 
 /** Reads until there is no more: trust first, because commits are judged by it (C5). */
 export async function follow(desk: Desk, ports: Ports): Promise<Followed> {
+  let trust = await followTrust(desk, ports);
+  while (trust !== null) {
+    const { version } = desk.holder.trust.document;
+    const followed = await followCommits(desk, ports);
+    if (followed.next?.refusal.code !== 'trust-missing') return judge(followed, trust, desk, ports);
+    // Its document may have been published after trust was read.
+    trust = await followTrust(desk, ports);
+    const isSame = desk.holder.trust.document.version === version;
+    if (trust !== null && isSame) return judge(followed, trust, desk, ports);
+  }
+  return UNREADABLE;
+}
+
+/** What of the refused is so for ever, and may be taken away. */
+async function judge(
+  { next, ...followed }: FollowedCommits,
+  trust: ReadTrust,
+  desk: Desk,
+  { crypto }: Ports,
+): Promise<Followed> {
+  const misplaced: Misplaced[] = [];
+  let isOpen = false;
+  if (trust.next !== null) {
+    const { input, refusal } = trust.next;
+    const version = trust.trust.document.version + 1n;
+    isOpen = !(await isFinalTrust(refusal, input, trust.trust, crypto));
+    if (!isOpen) misplaced.push({ kind: 'trust', version, input });
+  }
+  if (next === null) return { ...followed, misplaced };
+  const { version, input, refusal } = next;
+  const isByUnread = isOpen && refusal.code === 'trust-missing';
+  if (isByUnread || !(await isFinal(refusal, input, desk.holder.trust, crypto)))
+    return { ...followed, state: 'halted', misplaced };
+  misplaced.push({ kind: 'commit', version, input });
+  return { ...followed, misplaced };
+}
+
+/** null: the source cannot be read. */
+async function followTrust(desk: Desk, ports: Ports): Promise<ReadTrust | null> {
   const trust = await fromSource(desk, () => readTrust(desk.holder.trust, ports));
-  if (trust === null) return { state: 'unreadable', refused: null, read: null };
+  if (trust === null) return null;
   for (const refusal of trust.refused) desk.alarm(refusal);
   await desk.trusting(trust.trust);
+  return trust;
+}
+
+async function followCommits(desk: Desk, ports: Ports): Promise<FollowedCommits> {
   for (;;) {
     const { version } = desk.holder.state.manifest;
     const from = version === 0n ? 1n : version;
     const read = await fromSource(desk, () => ports.source.read(from));
-    if (read === null) return { state: 'unreadable', refused: null, read };
-    const ended = (state: Followed['state']) => ({ state, refused: null, read });
+    if (read === null) return { state: 'unreadable', next: null, read };
+    const ended = (state: Followed['state'], next: Refused | null = null) => ({
+      state,
+      next,
+      read,
+    });
     if (read.wentBack === true) {
       desk.alarm(refuse('rollback', `the source is back at revision ${read.revision}`));
       return ended('halted');
@@ -64,14 +121,19 @@ export async function follow(desk: Desk, ports: Ports): Promise<Followed> {
     const refusal = await take(read, desk, ports);
     if (!headHolds) return ended('replaced');
     const next = desk.holder.state.manifest.version + 1n;
-    if (refusal !== null) {
-      const input = read.commits[Number(next - from)];
-      const final = await isFinal(refusal, input, desk.holder.trust, ports.crypto);
-      return final ? { state: 'all', refused: { version: next, refusal }, read } : ended('halted');
-    }
+    const refused = (why: Refusal) => {
+      return ended('all', {
+        version: next,
+        input: read.commits[Number(next - from)],
+        refusal: why,
+      });
+    };
+    if (refusal !== null) return refused(refusal);
     const moved = next > version + 1n;
     if (!moved && read.commits.length > 1) {
-      desk.alarm(refuse('stale', `what follows commit ${version} in the source is older`));
+      const older = refuse('stale', `what follows commit ${version} in the source is older`);
+      desk.alarm(older);
+      return refused(older);
     }
     if (!moved || read.commits.length < COMMITS_PER_READ_MAX) return ended('all');
   }

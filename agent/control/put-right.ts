@@ -4,6 +4,7 @@
 //
 // What a crash leaves behind: a finding that was not put right yet is found again by the sweep.
 
+import { canonical } from '../../shared/canonical.ts';
 import { MissingNodeError } from '../../shared/control/merkle-map.ts';
 import {
   ETCD_PAGE_KEYS_MAX,
@@ -12,9 +13,9 @@ import {
   SWEEP_KEYS_MAX,
 } from '../../shared/limits.ts';
 import { type Etcd, EtcdError, endOf, type KeyValue } from '../etcd-port.ts';
-import type { Finding, RefusedCommit, SourceRead } from '../ports.ts';
-import type { EtcdKeys } from './etcd-keys.ts';
-import { type Repair, repairOf, type Truth } from './repair.ts';
+import type { Finding, Misplaced, SourceRead } from '../ports.ts';
+import { type EtcdKeys, readCommitText, readTrustText } from './etcd-keys.ts';
+import { isForked, type Repair, repairOf, type Truth } from './repair.ts';
 import type { Touched } from './touched.ts';
 
 export class PutRight {
@@ -39,16 +40,17 @@ export class PutRight {
   async run(
     truth: Truth,
     { revision = 0n }: SourceRead,
-    refused: RefusedCommit | null,
+    misplaced: readonly Misplaced[],
   ): Promise<readonly Finding[]> {
     const findings: Finding[] = [];
     try {
-      if (refused !== null) findings.push(...(await this.#reject(refused, revision)));
+      for (const one of misplaced) findings.push(...(await this.#reject(one)));
       await this.#sweep(truth);
       for (const found of this.#touched.take(revision, REPAIRS_PER_TURN_MAX)) {
         const repair = repairOf(found, this.#keys, truth);
         if (repair === 'later') this.#touched.add(found);
         if (repair === null || repair === 'later') continue;
+        if (await isForked(repair, this.#keys, truth)) continue;
         const done = await this.#apply(repair);
         findings.push({ key: repair.key, done });
       }
@@ -60,12 +62,13 @@ export class PutRight {
   }
 
   /** The next version's place is freed; what lay there is kept as evidence (C2). */
-  async #reject({ version }: RefusedCommit, revision: bigint): Promise<readonly Finding[]> {
-    const key = this.#keys.commit(version);
+  async #reject({ kind, version, input }: Misplaced): Promise<readonly Finding[]> {
+    const key = kind === 'commit' ? this.#keys.commit(version) : this.#keys.trust(version);
     const { kvs } = await this.#etcd.range({ from: key, to: `${key}\0`, limit: 1 });
     const [there] = kvs;
+    const read = kind === 'commit' ? readCommitText : readTrustText;
     // Somebody was faster, or it is no longer what was judged.
-    if (there === undefined || there.modRevision > revision) return [];
+    if (there === undefined || canonical(read(there.value)) !== canonical(input)) return [];
     const done = await this.#apply({ ...there, expected: null, keep: true });
     return [{ key, done }];
   }

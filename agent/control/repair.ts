@@ -8,8 +8,10 @@ import type { Holder } from '../../shared/control/holder.ts';
 import type { NodeSource } from '../../shared/control/merkle-map.ts';
 import { parseKey } from '../../shared/control/record.ts';
 import { entryOf, entryToWire } from '../../shared/control/state.ts';
-import type { Hasher } from '../../shared/crypto.ts';
-import { type EtcdKeys, normal } from './etcd-keys.ts';
+import { trustAt } from '../../shared/control/trust.ts';
+import { adoptTrust } from '../../shared/control/trust-chain.ts';
+import type { Crypto } from '../../shared/crypto.ts';
+import { type EtcdKeys, normal, readTrustText } from './etcd-keys.ts';
 
 /** One key as etcd has it; null: it is not there. */
 export interface Found {
@@ -29,7 +31,7 @@ export interface Repair extends Found {
 export interface Truth {
   readonly holder: Holder;
   readonly nodes: NodeSource;
-  readonly hasher: Hasher;
+  readonly crypto: Crypto;
 }
 
 /**
@@ -40,8 +42,8 @@ export function repairOf(found: Found, keys: EtcdKeys, truth: Truth): Repair | '
   const expected = expectedAt(found.key, keys, truth);
   if (expected === undefined || sameText(found.value, expected)) return null;
   if (!isActive(truth.holder)) return 'later';
-  const isCommit = found.key.startsWith(keys.commits);
-  return { ...found, expected, keep: isCommit && found.value !== null };
+  const isSigned = [keys.commits, keys.trusts].some((prefix) => found.key.startsWith(prefix));
+  return { ...found, expected, keep: isSigned && found.value !== null };
 }
 
 /** Does a threshold stand behind all that is held? */
@@ -61,6 +63,7 @@ function expectedAt(key: string, keys: EtcdKeys, truth: Truth): string | null | 
   if (keys.isJudgedElsewhere(key)) return undefined;
   if (key === keys.head) return headText(truth.holder);
   if (key.startsWith(keys.commits)) return expectedCommit(key, keys, truth.holder);
+  if (key.startsWith(keys.trusts)) return expectedTrust(key, keys, truth.holder);
   if (key.startsWith(keys.records)) return expectedRecord(key.slice(keys.records.length), truth);
   return null;
 }
@@ -76,14 +79,33 @@ function expectedCommit(key: string, keys: EtcdKeys, holder: Holder): string | n
   return link === null ? undefined : canonical(link.jws);
 }
 
-function expectedRecord(name: string, { holder, nodes, hasher }: Truth): string | null {
+/** The next one, and what lies behind a hole, are for the follower to judge when it gets there. */
+function expectedTrust(key: string, keys: EtcdKeys, { trust }: Holder): string | null | undefined {
+  const version = keys.trustVersionOf(key);
+  if (version === null) return null;
+  const held = trustAt(trust, version);
+  return held === null ? undefined : canonical(held.jws);
+}
+
+/**
+ * Two documents of one version by a threshold of root keys: agents that hold the one must not write
+ * it over the other, or those that hold the other would write it back, for ever (C5).
+ */
+export async function isForked(found: Found, keys: EtcdKeys, truth: Truth): Promise<boolean> {
+  if (found.value === null || !found.key.startsWith(keys.trusts)) return false;
+  const { holder, crypto } = truth;
+  const { refused } = await adoptTrust(holder.trust, [readTrustText(found.value)], crypto);
+  return refused.some(({ code }) => code === 'trust-fork');
+}
+
+function expectedRecord(name: string, { holder, nodes, crypto }: Truth): string | null {
   const key = parseKey(name);
   if (key === null) return null;
   if (key.kind === 'global') {
     const records = holder.state.global[key.collection];
     return Object.hasOwn(records, key.id) ? canonical(toWire(records[key.id])) : null;
   }
-  const entry = entryOf(holder.state, key.id, nodes, hasher);
+  const entry = entryOf(holder.state, key.id, nodes, crypto);
   if (entry === null) return null;
   const wire = entryToWire(entry) as { readonly tenant?: unknown; readonly placement: unknown };
   const value = key.kind === 'tenant' ? wire.tenant : wire.placement;

@@ -1,86 +1,18 @@
 // What somebody with access to etcd writes there has no effect, is alarmed and put right (C1, C4):
-// agents on the real loop, each with a source of its own on one cluster in memory.
+// agents on the real loop, each with a source of its own on one etcd in memory.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { EtcdKeys } from '../../agent/control/etcd-keys.ts';
-import { EtcdSource } from '../../agent/control/etcd-source.ts';
 import { canonical } from '../../shared/canonical.ts';
 import { signJws } from '../../shared/control/jws.ts';
 import { COMPACTION_INTERVAL_MS, COMPACTION_MARGIN } from '../../shared/limits.ts';
-import { Fleet, priorityOf, settled } from '../fakes/fleet.ts';
-import { MemoryEtcd } from '../fakes/memory-etcd.ts';
+import { Cluster, keys } from '../fakes/cluster.ts';
+import { priorityOf, settled } from '../fakes/fleet.ts';
 import { MemoryKeep } from '../fakes/memory-keep.ts';
-import { commit, crypto, FIRST, keyNamed, SITES, type SiteName } from '../shared/kit.ts';
-import { pause } from '../world/wait.ts';
-
-const keys = new EtcdKeys('demo');
-
-class Cluster {
-  readonly etcd = new MemoryEtcd();
-  readonly calm = this.etcd.client();
-  readonly fleet = new Fleet();
-  readonly sources = new Map<SiteName, EtcdSource>();
-  elapsedMs = 0;
-
-  async begin(site: SiteName, since: bigint | null = null, keep = new MemoryKeep()): Promise<void> {
-    this.sources.get(site)?.close();
-    const source = this.source(since);
-    this.sources.set(site, source);
-    void source.run();
-    await settled();
-    await this.fleet.begin(site, { ports: { source, keep } });
-  }
-
-  source(since: bigint | null): EtcdSource {
-    return new EtcdSource('demo', since, {
-      etcd: this.etcd.client(),
-      hasher: crypto,
-      pause,
-      trouble: () => {},
-      elapsedMs: () => this.elapsedMs,
-    });
-  }
-
-  /** By the whole way: the agent of a site judges and lands it. */
-  async commit(operations: Parameters<typeof commit>[1], site: SiteName = 'eu1'): Promise<void> {
-    const { author } = this.fleet;
-    await commit(author, operations);
-    const proposal = await this.fleet.agent(site).propose(author.commits.at(-1));
-    if (proposal.kind !== 'landed') throw new Error(JSON.stringify(proposal));
-    await settled();
-  }
-
-  write(key: string, value: string): Promise<unknown> {
-    return this.calm.txn({ compare: [], put: [{ key, value }], remove: [] });
-  }
-
-  remove(key: string): Promise<unknown> {
-    return this.calm.txn({ compare: [], put: [], remove: [key] });
-  }
-
-  async at(key: string): Promise<string | null> {
-    const { kvs } = await this.calm.range({ from: key, to: `${key}\0`, limit: 1 });
-    return kvs[0]?.value ?? null;
-  }
-
-  async under(prefix: string): Promise<Readonly<Record<string, string>>> {
-    const { kvs } = await this.calm.range({ from: prefix, to: `${prefix}~`, limit: 1_000 });
-    return Object.fromEntries(kvs.map(({ key, value }) => [key, value]));
-  }
-
-  close(): void {
-    for (const source of this.sources.values()) source.close();
-  }
-}
+import { keyNamed, SITES } from '../shared/kit.ts';
 
 let cluster: Cluster;
 beforeEach(async () => {
-  cluster = new Cluster();
-  for (const site of SITES) await cluster.begin(site);
-  await cluster.commit(FIRST);
-  await cluster.fleet.round(2);
-  await cluster.commit(priorityOf(2));
-  await cluster.fleet.round(2);
+  cluster = await Cluster.afloat();
 });
 afterEach(() => cluster.close());
 
@@ -182,6 +114,29 @@ describe('an invalid commit', () => {
     await cluster.commit(priorityOf(3));
     await cluster.fleet.round(2);
     expect(cluster.fleet.activeAt('us1')).toBe(3n);
+  });
+
+  test('that is an older one, sent again, is moved too', async () => {
+    const first = (await cluster.at(keys.commit(1n))) ?? '';
+    await cluster.write(keys.commit(3n), first);
+    await settled();
+    await cluster.fleet.round();
+    expect(cluster.fleet.ownAlarms('eu1')).toContain('stale');
+    expect(await cluster.at(keys.commit(3n))).toBeNull();
+    expect(Object.values(await cluster.under(keys.rejected))).toEqual([first]);
+    await cluster.commit(priorityOf(3));
+    await cluster.fleet.round(2);
+    expect(cluster.fleet.activeAt('us1')).toBe(3n);
+  });
+
+  test('of an unknown form by the key of one site stops nobody', async () => {
+    const payload = { kind: 'commit', cluster: 'demo', version: '3', novelty: true };
+    const stolen = await signJws('portolan-commit+json', payload, [keyNamed('agent w1-1')]);
+    await cluster.write(keys.commit(3n), canonical(stolen));
+    await settled();
+    await cluster.fleet.round();
+    expect(await cluster.at(keys.commit(3n))).toBeNull();
+    expect(cluster.fleet.wordsOf('eu1').at(-1)).toMatchObject({ version: 2n, mode: 'live' });
   });
 
   test('of a form that only a later version can read stops the agents there', async () => {
