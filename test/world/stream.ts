@@ -59,7 +59,7 @@ export class Stream {
   readonly #world: World;
   readonly #rows: readonly StreamRow[];
   readonly #beganMs = performance.now();
-  readonly #ended = new AbortController();
+  readonly #stopped = new AbortController();
   readonly #running: Promise<void>;
   readonly #underWay = new Set<Promise<void>>();
 
@@ -81,11 +81,15 @@ export class Stream {
     });
   }
 
-  /** Resolves when every request has its answer. */
-  async stop(): Promise<void> {
-    this.#ended.abort();
-    await this.#running;
-    await Promise.all(this.#underWay);
+  /** Resolves when it is over and every request has its answer. */
+  get ended(): Promise<void> {
+    return this.#running.then(() => Promise.all(this.#underWay)).then(() => {});
+  }
+
+  /** Ends it; resolves as `ended` does. */
+  stop(): Promise<void> {
+    this.#stopped.abort();
+    return this.ended;
   }
 
   /** The rule of every scenario: nothing wrong, and nothing where it must never be. */
@@ -101,13 +105,15 @@ export class Stream {
     await checkPlaces(this.#world, report, what);
   }
 
+  /** Also when a scenario fails before it stops it: the process could not end. */
   async #run(): Promise<void> {
-    for (let i = 0; !this.#ended.signal.aborted; i++) {
+    const ended = AbortSignal.any([this.#stopped.signal, this.#world.closed]);
+    for (let i = 0; !ended.aborted; i++) {
       const row = this.#rows[i % this.#rows.length];
       if (row === undefined) return;
       const one = this.#send(row).finally(() => this.#underWay.delete(one));
       this.#underWay.add(one);
-      await pause(EVERY_MS, this.#ended.signal);
+      await pause(EVERY_MS, ended);
     }
   }
 

@@ -47,6 +47,7 @@ export class World {
   readonly services: ReadonlyMap<Region, Child>;
   readonly timeScale: number;
   readonly #control: Control;
+  readonly #closed = new AbortController();
   readonly #ending: AsyncDisposableStack;
   readonly #http = new HttpAgent();
 
@@ -98,8 +99,14 @@ export class World {
     return this.#control.proxies();
   }
 
+  /** Aborted when it is stopped: whatever goes on until then ends with it. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
   /** Ends every process; the folder goes too unless `keep`. */
   async stop({ keep }: { readonly keep: boolean } = { keep: false }): Promise<void> {
+    this.#closed.abort();
     await this.#http.close();
     await this.#ending.disposeAsync();
     if (!keep) await rm(this.folder, { recursive: true, force: true });
