@@ -23,7 +23,10 @@ export async function ingest(
   colo?: string,
 ): Promise<Response> {
   const body = await boundedText(request.body, DELTA_BYTES_MAX);
-  if (body === null) return refusal('too-large', 413);
+  if (body === null) {
+    view.count('too-large');
+    return refusal('too-large', 413);
+  }
   const delta = await openDelta(body, view.trust, ports.crypto);
   if (delta.kind === 'refused') {
     view.count(delta.code);

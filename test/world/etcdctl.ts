@@ -32,10 +32,26 @@ export type EtcdctlPair = {
 };
 
 export function etcdctl(endpoints: readonly string[], files: CredentialFiles | null): Etcdctl {
+  const call = caller(endpoints, files);
+  return (...args) => call(args);
+}
+
+/** Writes one key. The value goes by standard input: an argument takes 128 KiB at most. */
+export function etcdctlPut(
+  endpoints: readonly string[],
+  files: CredentialFiles | null,
+): (key: string, value: string) => Promise<void> {
+  const call = caller(endpoints, files);
+  return async (key, value) => {
+    await call(['put', key], value);
+  };
+}
+
+function caller(endpoints: readonly string[], files: CredentialFiles | null) {
   const tls =
     files === null ? [] : [`--cacert=${files.ca}`, `--cert=${files.cert}`, `--key=${files.key}`];
   const common = [`--endpoints=${endpoints.join(',')}`, ...tls, '--write-out=json'];
-  return async (...args) => {
+  return async (args: readonly string[], input = ''): Promise<EtcdctlAnswer> => {
     const program = findEtcd()?.etcdctl ?? 'etcdctl';
     const options = {
       env: { ETCDCTL_API: '3' },
@@ -43,7 +59,10 @@ export function etcdctl(endpoints: readonly string[], files: CredentialFiles | n
       maxBuffer: OUTPUT_BYTES,
     };
     try {
-      const { stdout } = await promisify(execFile)(program, [...common, ...args], options);
+      const running = promisify(execFile)(program, [...common, ...args], options);
+      // One that ends before it has read all says why on its standard error.
+      running.child.stdin?.on('error', () => {}).end(input);
+      const { stdout } = await running;
       return stdout.startsWith('{') ? (JSON.parse(stdout) as EtcdctlAnswer) : {};
     } catch (error) {
       const { stderr } = error as { stderr?: string };

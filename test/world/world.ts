@@ -128,7 +128,11 @@ export class World {
   /** A delta sealed with the key of a site's agent. */
   async seal(
     site: Site,
-    carried: { commits: readonly unknown[]; attestations: readonly unknown[] },
+    carried: {
+      readonly trust?: readonly unknown[];
+      readonly commits: readonly unknown[];
+      readonly attestations: readonly unknown[];
+    },
   ) {
     const { trust } = this.deployment;
     const from = { cluster: trust.cluster, site, agent: `${site}-1` };
@@ -144,8 +148,21 @@ export class World {
     return { status: answer.statusCode, text: await answer.body.text() };
   }
 
+  /** What anybody may send to a site's agent who reaches it. */
+  async post(site: Site, path: string, body: string): Promise<{ status: number; text: string }> {
+    const url = `http://127.0.0.1:${this.agents.get(site)?.ready['api']}${path}`;
+    const headers = { 'content-type': 'application/json' };
+    const answer = await request(url, { method: 'POST', body, headers, dispatcher: this.#http });
+    return { status: answer.statusCode, text: await answer.body.text() };
+  }
+
   operatorSigner(): Promise<Signer> {
-    return readSigner(this.deployment.operatorKey);
+    return this.signerOf(this.deployment.operatorKey);
+  }
+
+  /** By the path of a private key. */
+  signerOf(key: string): Promise<Signer> {
+    return readSigner(key);
   }
 
   agentSigner(site: Site): Promise<Signer> {

@@ -39,8 +39,21 @@ export class Bench {
 
   static async open(world: World, report: Report): Promise<Bench> {
     const held = newHolder(world.deployment.trust);
-    for (const jws of (await world.deployment.control.read(1n)).commits) await receive(held, jws);
-    return new Bench(world, report, await world.operatorSigner(), held);
+    const bench = new Bench(world, report, await world.operatorSigner(), held);
+    await bench.follow();
+    return bench;
+  }
+
+  /** Takes what has landed since, wherever the world keeps it, and goes on from there. */
+  async follow(): Promise<void> {
+    const { manifest } = this.held.holder.state;
+    const control = await this.world.deployment.open();
+    const [offer] = await control.read(manifest.version + 1n);
+    for (const jws of offer?.commits ?? []) {
+      const outcome = await receive(this.held, jws);
+      if (outcome !== 'known' && 'code' in outcome) throw new Error(JSON.stringify(outcome));
+    }
+    this.version = this.held.holder.state.manifest.version;
   }
 
   /** The next commit, with `changes` forged into its envelope. */
@@ -50,6 +63,12 @@ export class Bench {
     operations: readonly Operation[] = [CHANGE],
   ): Promise<Jws> {
     return signCommit(this.held, operations, { author: 'operator', ...changes }, signer);
+  }
+
+  /** Keys of root, enough for a trust document. */
+  roots(): Promise<readonly Signer[]> {
+    const { roots } = this.world.deployment.project.keys;
+    return Promise.all(roots.map((key) => this.world.signerOf(key)));
   }
 
   /** Every agent's count of one alarm. */
