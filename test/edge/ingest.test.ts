@@ -74,7 +74,8 @@ describe('a stranger is refused before any store is touched (E1)', () => {
     const { view, post } = await edge();
     await post('delta');
     await post('delta');
-    expect(view.status(NOW).counters).toEqual({ malformed: 2 });
+    await post(' '.repeat(DELTA_BYTES_MAX + 1));
+    expect(view.status(NOW).counters).toEqual({ malformed: 2, 'too-large': 1 });
   });
 });
 
