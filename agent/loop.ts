@@ -179,17 +179,17 @@ export class Agent {
   }
 
   /**
-   * A commit that somebody signed, for the source; it is followed from there (C2). A turn before,
-   * so that it is judged on what is decided by now; one after, so that it is on its way when the
-   * author hears of it. While the source cannot be read, it is said at once.
+   * A commit that somebody signed, for the source; it is followed from there (C2). It is judged on
+   * what is held; where that does not let it land, once more on what is decided by now. While the
+   * source cannot be read, it is said at once.
    */
   async propose(input: unknown): Promise<Proposal> {
     if (!this.#readable) return UNREADABLE;
-    await this.turn();
-    if (!this.#readable) return UNREADABLE;
-    const proposal = await propose(input, this.holder, this.nodes, this.#ports);
-    if (proposal.kind === 'landed') await this.turn();
-    return proposal;
+    const judged = () => propose(input, this.holder, this.nodes, this.#ports);
+    const first = await judged();
+    if (first.kind === 'landed' || first.kind === 'unavailable') return first;
+    await this.catchUp();
+    return this.#readable ? judged() : UNREADABLE;
   }
 
   /** The next trust document, from whoever has enough root signatures on it (C5). */

@@ -77,7 +77,7 @@ describe('proposing', () => {
   test('one after the other meets no gap: the agent has read the first', async () => {
     const both = [await next(2), await next(3)];
     for (const jws of both) expect((await propose(jws)).status).toBe(201);
-    expect(fleet.headAt('eu1')).toBe(3n);
+    expect((await fleet.source.read(2n)).commits).toEqual(both);
   });
 
   test('whoever was second is told what is there', async () => {
@@ -128,7 +128,7 @@ describe('proposing', () => {
     const got = await propose(await next(2));
     expect(got).toMatchObject({
       status: 503,
-      value: { code: 'source-unreadable', detail: 'the source cannot be read now' },
+      value: { code: 'source-unreadable', detail: 'no leader' },
       headers: { 'retry-after': expect.stringMatching(/^\d+$/) },
     });
   });
