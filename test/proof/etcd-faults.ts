@@ -8,11 +8,11 @@ import { parseArgs } from 'node:util';
 import { EtcdCluster, readTls } from '../../agent/adapters/etcd.ts';
 import { type EtcdAlone, startEtcdAlone } from '../world/etcd-alone.ts';
 import { FaultProxy } from '../world/fault-proxy.ts';
+import { Random } from '../world/random.ts';
 import { Report } from '../world/report.ts';
 import { pause } from '../world/wait.ts';
-import { Follower } from './follower.ts';
-import { dumpAt, Writer } from './history.ts';
-import { Random } from './random.ts';
+import { Follower } from './etcd-faults/follower.ts';
+import { dumpAt, Writer } from './etcd-faults/history.ts';
 
 const PREFIX = '/portolan/demo/control/proof/';
 const CUT_WAYS = ['cut', 'stall', 'half-open', 'cut in mid-stream', 'refuse'] as const;

@@ -81,3 +81,9 @@ export class Report {
     this.#say(`${verdict} ${name}: ${value} ${op} ${limit} ${unit}`.trimEnd());
   }
 }
+
+/** What so large a share of `values` does not exceed (nearest rank), rounded; 0 of none. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return Math.round(sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0);
+}

@@ -1,10 +1,10 @@
 // A prefix followed through `Tail` and folded, as agents follow it, with a note of everything that
 // a follower must never be told: a revision twice, out of order, or one that nobody made.
 
-import { Tail, type Tiding } from '../../agent/control/tail.ts';
-import { type Etcd, EtcdError } from '../../agent/etcd-port.ts';
-import { WATCH_LAG_MS } from '../../shared/limits.ts';
-import { pause } from '../world/wait.ts';
+import { Tail, type Tiding } from '../../../agent/control/tail.ts';
+import { type Etcd, EtcdError } from '../../../agent/etcd-port.ts';
+import { WATCH_LAG_MS } from '../../../shared/limits.ts';
+import { pause } from '../../world/wait.ts';
 import { type Changes, dumpAt } from './history.ts';
 
 export class Follower {

@@ -1,8 +1,8 @@
 // What really happened to a prefix of etcd: every revision that one writer made, known to it by the
 // answers, or, where an answer was lost, by the mark that each transaction leaves.
 
-import { type Etcd, EtcdError, endOf } from '../../agent/etcd-port.ts';
-import type { Random } from './random.ts';
+import { type Etcd, EtcdError, endOf } from '../../../agent/etcd-port.ts';
+import type { Random } from '../../world/random.ts';
 
 /** Key -> value, or null where it was deleted. */
 export type Changes = ReadonlyMap<string, string | null>;
