@@ -33,4 +33,5 @@ export type Mutable = {
     { priority?: number; suspended?: boolean; scope: string; hosts: string[] }
   >;
   scopes?: Record<string, { regions: string[] }>;
+  sites?: Record<string, { gateway?: string }>;
 };

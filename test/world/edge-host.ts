@@ -24,6 +24,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Response } from 'miniflare';
 import { Instance, type Vars, type WorkerOptions, workerOptions } from './edge-instance.ts';
+import { EdgeRegistry } from './edge-registry.ts';
 
 export type EdgeHostInput = {
   readonly locations: readonly { readonly id: string; readonly vars: Vars }[];
@@ -65,6 +66,9 @@ export type EdgeCommand = { readonly ask: number } & (
   | { readonly evict: string }
   /** Value: the path of an object's SQLite file, by the object's name. */
   | { readonly storeFile: string }
+  /** A location's way to all stores; what it holds stays as it is. */
+  | { readonly cutStores: string }
+  | { readonly healStores: string }
 );
 
 /** Names of the objects, as edge/control/stores.ts gives them. */
@@ -74,15 +78,19 @@ const STORE_CLASS = 'EdgeStore';
 
 class EdgeHost {
   readonly #folder: string;
+  readonly #registry: EdgeRegistry;
   readonly #instances: ReadonlyMap<string, Instance>;
 
   constructor(input: EdgeHostInput) {
-    this.#folder = input.folder;
+    const { folder } = input;
+    const registry = new EdgeRegistry(folder);
+    this.#folder = folder;
+    this.#registry = registry;
     const stores = STORES.map(
-      (id) => new Instance(instanceOf(id), input.folder, storeWorker(id, input)),
+      (id) => new Instance(instanceOf(id), folder, storeWorker(id, input), registry.stores),
     );
     const edges = input.locations.map(
-      ({ id, vars }) => new Instance(id, input.folder, edgeWorker(input, vars)),
+      ({ id, vars }) => new Instance(id, folder, edgeWorker(input, vars), registry.of(id)),
     );
     this.#instances = new Map([...stores, ...edges].map((instance) => [instance.id, instance]));
   }
@@ -115,6 +123,8 @@ class EdgeHost {
       const { running } = this.#instance(instanceOf(name));
       return running.unsafeEvictDurableObject(workerOf(name), STORE_CLASS, { name });
     }
+    if ('cutStores' in command) return this.#registry.cut(command.cutStores, true);
+    if ('healStores' in command) return this.#registry.cut(command.healStores, false);
     if ('storeFile' in command) return storeFile(this.#folder, command.storeFile);
     throw new Error('no such command');
   }

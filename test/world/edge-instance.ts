@@ -25,6 +25,7 @@ export class Instance {
   readonly id: string;
   readonly #folder: string;
   readonly #worker: WorkerOptions;
+  readonly #registry: string;
   readonly #log: number;
   #runtime: Miniflare | null = null;
   /**
@@ -32,10 +33,12 @@ export class Instance {
    */
   #port = 0;
 
-  constructor(id: string, folder: string, worker: WorkerOptions) {
+  /** `registry`: the folder in which instances find one another. */
+  constructor(id: string, folder: string, worker: WorkerOptions, registry: string) {
     this.id = id;
     this.#folder = folder;
     this.#worker = worker;
+    this.#registry = registry;
     this.#log = openSync(join(folder, `${id}.log`), 'a');
   }
 
@@ -56,7 +59,7 @@ export class Instance {
       telemetry: { enabled: false },
       handleStructuredLogs: ({ level, message }) => this.#print(level, message),
       resourcePersistencePath: join(this.#folder, this.id),
-      unsafeDevRegistryPath: join(this.#folder, 'registry'),
+      unsafeDevRegistryPath: this.#registry,
       workers: [this.#worker],
     });
     this.#runtime = runtime;

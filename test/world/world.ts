@@ -24,6 +24,7 @@ import type { Deployment } from './deployment.ts';
 import type { EtcdCluster } from './etcd.ts';
 import type { FaultProxy } from './fault-proxy.ts';
 import type { Arrivals } from './service.ts';
+import type { TlsFiles } from './tls.ts';
 import { until } from './wait.ts';
 
 const READY_DEADLINE_MS = 20_000;
@@ -97,6 +98,11 @@ export class World {
   /** On the way of a site's agents to all members. Throws in a world with `control: file`. */
   get proxies(): Readonly<Record<Site, FaultProxy>> {
     return this.#control.proxies();
+  }
+
+  /** What its gateways show, and their callers trust. */
+  get tls(): TlsFiles {
+    return this.#agentsOrder.tls;
   }
 
   /** Aborted when it is stopped: whatever goes on until then ends with it. */
