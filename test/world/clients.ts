@@ -62,11 +62,10 @@ export class Clients<Name extends string> {
     }
   }
 
-  /** When the last one was sent, of those before `toMs`, that its row's status answered. */
-  lastServedMs(name: Name, toMs: number): number {
+  /** When the last one was sent that was answered as its row says. */
+  lastServedMs(name: Name): number {
     const { status } = this.#rows[name];
-    const served = this.#of(name).findLast((one) => one.atMs < toMs && one.status === status);
-    return served?.atMs ?? 0;
+    return this.#of(name).findLast((one) => one.status === status)?.atMs ?? 0;
   }
 
   #last(name: Name): number | undefined {
