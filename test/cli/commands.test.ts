@@ -10,14 +10,13 @@ import { ask } from '../../agent/cli/question.ts';
 import { readState } from '../../agent/cli/state.ts';
 import { decide } from '../../shared/steering/decide.ts';
 import { recordOf } from '../../shared/steering/explain.ts';
+import { objectOf, portolan } from './portolan.ts';
 import {
   applying,
   commit,
   narrower,
   newFolder,
   newProject,
-  objectOf,
-  portolan,
   slower,
   within,
   writeConfig,

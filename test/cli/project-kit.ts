@@ -1,7 +1,6 @@
-// What tests of the command line share: projects in folders of their own, changes to them by the
-// functions that the commands call, and the command line itself as a process.
+// What tests of the command line share: projects in folders of their own, and changes to them by
+// the functions that the commands call.
 
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,8 +15,6 @@ import { makePlan, type Plan, type Planned } from '../../agent/cli/plan.ts';
 import { projectAt, readSigner } from '../../agent/cli/project.ts';
 import { readState } from '../../agent/cli/state.ts';
 import type { Signer } from '../../shared/crypto.ts';
-
-const MAIN = join(import.meta.dirname, '..', '..', 'agent', 'cli', 'main.ts');
 
 /** Two regions, a witness, two tenants; every test starts from it. */
 export const BASE = {
@@ -147,50 +144,6 @@ export async function failureOf(work: Promise<unknown>): Promise<CliError> {
   );
   if (outcome instanceof CliError) return outcome;
   throw new Error(`not refused: ${String(outcome)}`);
-}
-
-export interface Finished {
-  readonly exit: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-interface Surroundings {
-  readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string>>;
-  /** Standard input; `open` is a pipe that nobody writes to and nobody closes. */
-  readonly stdin?: string | 'open';
-}
-
-const DEADLINE_MS = 20_000;
-
-/** Runs `portolan` as a person or a script would. */
-export function portolan(args: readonly string[], around: Surroundings = {}): Promise<Finished> {
-  const { cwd = tmpdir(), env = {}, stdin = '' } = around;
-  const { FORCE_COLOR: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd, env: { ...inherited, ...env } });
-  const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk;
-  });
-  if (stdin !== 'open') child.stdin.end(stdin);
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (exit) => {
-      clearTimeout(deadline);
-      resolve({ exit, stdout, stderr });
-    });
-  });
-}
-
-/** The one object on stdout. */
-export function objectOf({ stdout }: Finished): unknown {
-  return JSON.parse(stdout);
 }
 
 /** Arguments of a command in a project. */

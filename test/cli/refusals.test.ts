@@ -13,6 +13,7 @@ import { status } from '../../agent/cli/commands/status.ts';
 import { validate } from '../../agent/cli/commands/validate.ts';
 import { world } from '../../agent/cli/commands/world.ts';
 import { EXIT, exitOf } from '../../agent/cli/exit.ts';
+import { objectOf, portolan } from './portolan.ts';
 import {
   applying,
   commit,
@@ -20,8 +21,6 @@ import {
   failureOf,
   newFolder,
   newProject,
-  objectOf,
-  portolan,
   wider,
   within,
   writeConfig,

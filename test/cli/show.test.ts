@@ -7,6 +7,7 @@ import { show } from '../../agent/cli/commands/show.ts';
 import type { Project } from '../../agent/cli/init.ts';
 import { PLAN_TENANTS_SHOWN_MAX } from '../../agent/cli/limits.ts';
 import { agentUp } from './agent-kit.ts';
+import { objectOf, portolan } from './portolan.ts';
 import {
   addTenants,
   commit,
@@ -14,9 +15,7 @@ import {
   land,
   narrower,
   newProject,
-  objectOf,
   planOf,
-  portolan,
   slower,
   within,
   writeConfig,

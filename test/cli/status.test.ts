@@ -14,15 +14,8 @@ import { receiptKind } from '../../shared/control/receipt.ts';
 import { digestOf } from '../../shared/digest.ts';
 import { until } from '../world/wait.ts';
 import { agentUp as anyAgentUp } from './agent-kit.ts';
-import {
-  commit,
-  failureOf,
-  newProject,
-  objectOf,
-  portolan,
-  slower,
-  within,
-} from './project-kit.ts';
+import { objectOf, portolan } from './portolan.ts';
+import { commit, failureOf, newProject, slower, within } from './project-kit.ts';
 
 const EDGE = 'http://edge.example/.portolan/ingest';
 

@@ -13,7 +13,8 @@ import { Fleet } from '../fakes/fleet.ts';
 import { Marketplace } from '../fakes/provisioners.ts';
 import { crypto, keyNamed } from '../shared/kit.ts';
 import { TEMPLATES } from '../shared/provisioning.ts';
-import { failureOf, newFolder, objectOf, portolan } from './project-kit.ts';
+import { objectOf, portolan } from './portolan.ts';
+import { failureOf, newFolder } from './project-kit.ts';
 
 let fleet: Fleet;
 let flags: { project: string; agent: string; key: string };

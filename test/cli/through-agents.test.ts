@@ -17,6 +17,7 @@ import { SourceError } from '../../agent/ports.ts';
 import { LOOPBACK, makeAuthority } from '../world/certificates.ts';
 import { until } from '../world/wait.ts';
 import { agentsUp, agentUp } from './agent-kit.ts';
+import { objectOf, portolan } from './portolan.ts';
 import {
   addTenants,
   commit,
@@ -24,9 +25,7 @@ import {
   narrower,
   newFolder,
   newProject,
-  objectOf,
   planOf,
-  portolan,
   slower,
   within,
   writeConfig,

@@ -11,15 +11,14 @@ import { readState } from '../../agent/cli/state.ts';
 import type { TrustEdits } from '../../agent/cli/trust-draft.ts';
 import { jwkOf } from '../fakes/agent-process.ts';
 import { keyNamed } from '../shared/kit.ts';
+import { objectOf, portolan } from './portolan.ts';
 import {
   applying,
   commit,
   failureOf,
   land,
   newProject,
-  objectOf,
   planOf,
-  portolan,
   slower,
   within,
   writeConfig,

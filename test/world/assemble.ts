@@ -54,9 +54,10 @@ export async function assemble(order: WorldOrder): Promise<WorldParts> {
   const deployment = await Deployment.create(project, config);
   const tls = await writeTls(folder);
   say('bundling the Workers');
-  const input = await edgeHostInput(deployment, folder, tls.ca);
+  const { trustText, keys } = deployment.project;
+  const input = await edgeHostInput(trustText, keys.edge, join(folder, 'edge'), tls.ca);
   say('edge stores and edge locations');
-  const edgeHost = await startEdges(children, input, folder);
+  const edgeHost = await startEdges(children, 'edges', input);
   const edges = edgeHost.ready['edges'] as Readonly<Record<EdgeId, string>>;
   const links = await linkEdges(edges);
   order.ending.defer(() => links.stop());
@@ -87,37 +88,33 @@ async function startControl(order: WorldOrder, deployment: Deployment): Promise<
   return startEtcdControl({ children, folder, cluster: deployment.trust.cluster });
 }
 
-async function edgeHostInput(
-  { project }: Deployment,
+/** All locations and stores, which believe `trustText`; the path of the stores' key. */
+export async function edgeHostInput(
+  trustText: string,
+  edgeKey: string,
   folder: string,
   caFile: string,
 ): Promise<EdgeHostInput> {
   const { edge, store } = await bundleProduct();
   return {
-    locations: EDGES.map((id) => ({
-      id,
-      vars: { TRUST: project.trustText, DECISION_LOG: 'all' },
-    })),
-    storeVars: {
-      TRUST: project.trustText,
-      EDGE_KEY: await readFile(project.keys.edge, 'utf8'),
-    },
+    locations: EDGES.map((id) => ({ id, vars: { TRUST: trustText, DECISION_LOG: 'all' } })),
+    storeVars: { TRUST: trustText, EDGE_KEY: await readFile(edgeKey, 'utf8') },
     bundles: { edge: edge.file, store: store.file },
-    folder: join(folder, 'edge'),
+    folder,
     caFile,
   };
 }
 
-async function startEdges(
+export async function startEdges(
   children: Children,
+  name: string,
   input: EdgeHostInput,
-  folder: string,
 ): Promise<Child> {
   await mkdir(input.folder, { recursive: true });
-  const file = join(folder, 'edges.json');
+  const file = `${input.folder}.json`;
   await writeFile(file, JSON.stringify(input));
   return children.start({
-    name: 'edges',
+    name,
     command: process.execPath,
     args: [join(ROOT, 'test/world/edge-host.ts'), file],
     env: { NODE_EXTRA_CA_CERTS: input.caFile },

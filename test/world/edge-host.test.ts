@@ -240,6 +240,29 @@ test('each store holds what is its own, and stops alone', async () => {
   expect(JSON.parse(back)).toMatchObject({ row: 'enam' });
 });
 
+test('a location loses its way to the stores alone, and finds it again', async () => {
+  const reads = async (edge: string) => (await sent(edge, '/read', cities.paris)).status;
+  expect(await reads(edges.fra)).toBe(200);
+  await host.ask({ cutStores: 'fra' });
+  await until('fra reaches none', async () => (await reads(edges.fra)) !== 200, {
+    deadlineMs: 10_000,
+  });
+  expect(await reads(edges.ewr)).toBe(200);
+  await host.ask({ healStores: 'fra' });
+  await until('fra reaches them again', async () => (await reads(edges.fra)) === 200, {
+    deadlineMs: 10_000,
+  });
+});
+
+test('a store that starts again with another variable has it', async () => {
+  await host.ask({ stop: 'store-weur' });
+  await host.ask({ start: 'store-weur', vars: { TRUST: 'document 2' } });
+  await untilTrust('document 2');
+  await host.ask({ stop: 'store-weur' });
+  await host.ask({ start: 'store-weur', vars: { TRUST: 'document 1' } });
+  await untilTrust('document 1');
+});
+
 test('a location stops alone and comes back at its address with its cache', async () => {
   await get(edges.fra, '/cache/put?value=kept');
   await host.ask({ stop: 'fra' });
@@ -295,6 +318,17 @@ async function alter(value: string): Promise<void> {
   const db = new DatabaseSync((await host.ask({ storeFile: 'weur' })) as string);
   expect(db.prepare('update kept set value = ?').run(value).changes).toBe(1);
   db.close();
+}
+
+function untilTrust(document: string): Promise<unknown> {
+  return until(
+    `the store has ${document}`,
+    async () => {
+      const { status, body } = await sent(edges.fra, '/read');
+      return status === 200 && (JSON.parse(body) as { trust: string }).trust === document;
+    },
+    { deadlineMs: 10_000 },
+  );
 }
 
 function sent(edge: string, path: string, city = cities.frankfurt) {

@@ -53,9 +53,10 @@ type CacheKey = { readonly location: string; readonly url: string; readonly cach
 export type EdgeCommand = { readonly ask: number } & (
   | { readonly stop: string }
   /**
-   * Value {url}: the same as before. The location's cache and the objects' rows are as they were.
+   * Value {url}: the same as before. The location's cache and the objects' rows are as they were;
+   * `vars` are set beside those that it had.
    */
-  | { readonly start: string }
+  | { readonly start: string; readonly vars?: Vars }
   /** The entry needs a cache-control that allows storing. */
   | { readonly cachePut: CacheKey & CacheEntry }
   /** Value: a CacheEntry, or null. */
@@ -112,7 +113,9 @@ class EdgeHost {
 
   async obey(command: EdgeCommand): Promise<unknown> {
     if ('stop' in command) return this.#instance(command.stop).stop();
-    if ('start' in command) return { url: await this.#instance(command.start).start() };
+    if ('start' in command) {
+      return { url: await this.#instance(command.start).start(command.vars) };
+    }
     if ('cachePut' in command) return this.#cachePut(command.cachePut);
     if ('cacheGet' in command) return this.#cacheGet(command.cacheGet);
     if ('cachePurge' in command) {

@@ -24,7 +24,7 @@ class StderrLog extends Log {
 export class Instance {
   readonly id: string;
   readonly #folder: string;
-  readonly #worker: WorkerOptions;
+  #worker: WorkerOptions;
   readonly #registry: string;
   readonly #log: number;
   #runtime: Miniflare | null = null;
@@ -47,8 +47,14 @@ export class Instance {
     return this.#runtime;
   }
 
-  async start(): Promise<string> {
+  /** `vars` are set, and stay so. */
+  async start(vars: Vars = {}): Promise<string> {
     if (this.#runtime !== null) throw new Error(`${this.id} is running`);
+    const { config } = this.#worker;
+    this.#worker = {
+      ...this.#worker,
+      config: { ...config, env: { ...config.env, ...envOf(vars) } },
+    };
     const runtime = new Miniflare({
       host: '127.0.0.1',
       port: this.#port,

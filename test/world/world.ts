@@ -14,9 +14,10 @@ import { readSigner } from '../../agent/cli/project.ts';
 import { parseJson } from '../../shared/canonical.ts';
 import { type IngestAnswer, ingestAnswerSchema } from '../../shared/control/answer.ts';
 import { sealDelta } from '../../shared/control/delta.ts';
+import { PROTOCOL } from '../../shared/control/protocol.ts';
 import type { Signer } from '../../shared/crypto.ts';
 import { type AgentsOrder, type Comeback, startAgainAgent } from './agents.ts';
-import { assemble, type WorldParts } from './assemble.ts';
+import { assemble, edgeHostInput, startEdges, type WorldParts } from './assemble.ts';
 import { type Child, type Children, startGuardian } from './children.ts';
 import type { Control, ControlKind } from './control.ts';
 import { EDGES, type EdgeId, REGIONS, type Region, type Site } from './demo.ts';
@@ -105,6 +106,13 @@ export class World {
     return this.#agentsOrder.tls;
   }
 
+  /** Locations and stores beside its own, which believe another trust document. */
+  async otherEdges(name: string, trustText: string): Promise<Child> {
+    const { edge } = this.deployment.project.keys;
+    const input = await edgeHostInput(trustText, edge, join(this.folder, name), this.tls.ca);
+    return startEdges(this.children, name, input);
+  }
+
   /** Aborted when it is stopped: whatever goes on until then ends with it. */
   get closed(): AbortSignal {
     return this.#closed.signal;
@@ -131,7 +139,7 @@ export class World {
     return ingestAnswerSchema.parse(parseJson(text)?.value);
   }
 
-  /** A delta sealed with the key of a site's agent. */
+  /** A delta sealed with the key of a site's agent; `members` may be those of another version. */
   async seal(
     site: Site,
     carried: {
@@ -139,10 +147,11 @@ export class World {
       readonly commits: readonly unknown[];
       readonly attestations: readonly unknown[];
     },
+    members: object = {},
   ) {
     const { trust } = this.deployment;
     const from = { cluster: trust.cluster, site, agent: `${site}-1` };
-    const delta = { v: 1 as const, trust: [trust.jws], ...carried } as Parameters<
+    const delta = { v: PROTOCOL, trust: [trust.jws], ...carried, ...members } as Parameters<
       typeof sealDelta
     >[0];
     return sealDelta(delta, from, await this.agentSigner(site), nodeCrypto);
