@@ -57,15 +57,18 @@ export class Tail {
   async run(): Promise<void> {
     let lost = false;
     while (!this.#isClosed) {
+      const wasLost = lost;
       try {
         this.#next ??= await this.#now(lost);
         lost = (await this.#follow(this.#next)) === 'compacted';
         if (lost) this.#next = null;
+        // At once, for nobody may rely on what is lost; but not again and again.
+        if (lost && !wasLost) continue;
       } catch (error) {
         if (!(error instanceof EtcdError)) throw error;
         this.#ports.trouble(`${error.code}: ${error.message}`);
       }
-      if (this.#isClosed || lost) continue;
+      if (this.#isClosed) continue;
       await this.#ports.pause(this.#retryMs, this.#ended.signal);
       this.#retryMs = Math.min(this.#retryMs * 2, WATCH_RETRY_MS.most);
     }
@@ -109,7 +112,9 @@ export class Tail {
             if (!this.#isClosed) this.#ports.trouble(frame.reason);
             return 'ended';
           case 'events':
-            this.#take(frame.events, frame.more);
+            if (this.#take(frame.events, frame.more)) break;
+            this.#ports.trouble('events out of order');
+            return 'ended';
         }
         this.#retryMs = WATCH_RETRY_MS.first;
       }
@@ -119,19 +124,38 @@ export class Tail {
     }
   }
 
-  /** Tells every whole revision; the last one is whole unless a fragment is to follow. */
-  #take(events: readonly WatchEvent[], more: boolean): void {
-    // Attack, or a server's known defect: events told twice or from before the start.
-    const news = events.filter(({ modRevision }) => modRevision >= (this.#next ?? 0n));
-    this.#pending.push(...news);
+  /**
+   * Tells every whole revision; the last one is whole unless a fragment is to follow. False when
+   * their order is wrong: what is behind them cannot be told any more.
+   */
+  #take(events: readonly WatchEvent[], more: boolean): boolean {
+    for (const event of events) {
+      const { modRevision } = event;
+      const last = this.#pending.at(-1)?.modRevision ?? this.#next ?? 0n;
+      // Attack, or a server's known defect: events told twice or from before the start.
+      if (modRevision < (this.#next ?? 0n) || this.#holds(event)) continue;
+      if (modRevision < last) return false;
+      this.#pending.push(event);
+    }
     const last = this.#pending.at(-1)?.modRevision ?? 0n;
     while (this.#pending.length > 0) {
       const revision = this.#pending[0]?.modRevision ?? 0n;
-      if (more && revision === last) return;
+      if (more && revision === last) break;
       const end = this.#pending.findIndex(({ modRevision }) => modRevision !== revision);
       const whole = this.#pending.splice(0, end < 0 ? this.#pending.length : end);
       this.#next = revision + 1n;
       this.#ports.tell({ kind: 'revision', revision, events: whole });
     }
+    return true;
+  }
+
+  /** A revision touches each key once; what is pending of it lies at the end. */
+  #holds({ key, modRevision }: WatchEvent): boolean {
+    for (let i = this.#pending.length - 1; i >= 0; i--) {
+      const one = this.#pending[i];
+      if (one?.modRevision !== modRevision) return false;
+      if (one.key === key) return true;
+    }
+    return false;
   }
 }
