@@ -161,7 +161,7 @@ describe('where it begins', () => {
   });
 });
 
-/** Cuts events into frames, some of which repeat what was before and some of which are fragments. */
+/** Cuts events into frames; some repeat what was before, some are fragments. */
 const script = fc.record({
   /** Lengths of frames, in events. */
   sizes: fc.array(fc.integer({ min: 1, max: 5 }), { maxLength: 12 }),
@@ -188,7 +188,7 @@ function framesBy(
   return frames;
 }
 
-test('law: each event once, in order, whole revisions, and none missed but what is lost', async () => {
+test('law: every event once, in order, whole revisions; none missed but what is lost', async () => {
   const keys = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd'), { minLength: 1 });
   const history = fc.array(keys, { minLength: 1, maxLength: 12 });
   await fc.assert(
