@@ -269,7 +269,10 @@ export class Agent {
     await memory.save(plan.kept);
     await memory.saveTrust(this.holder.trust);
     const jws = await signJws(attestationKind.typ, plan.attestation, [this.#ports.signer]);
-    await this.#hold.take({ commits: [], attestations: [jws] });
+    // A refusal of the own word: somebody else speaks with this key.
+    for (const refusal of await this.#hold.take({ commits: [], attestations: [jws] })) {
+      this.#alarms.raise(refusal);
+    }
     await this.#hold.stand();
   }
 

@@ -104,6 +104,34 @@ export function receiveAttestation(
 }
 
 /**
+ * The book with all of `verified`. Refusals: those of `receiveAttestation`, and `equivocation` for
+ * the word by which a site contradicts itself: it counts for none from then on, and a person should
+ * look, since the others may be one failure from losing their threshold.
+ */
+export function receiveAttestations(
+  before: AttestationBook,
+  verified: readonly Verified<Attestation>[],
+  trust: Trust,
+  nowMs: number,
+): { readonly book: AttestationBook; readonly refused: readonly Refusal[] } {
+  const refused: Refusal[] = [];
+  let book = before;
+  for (const signed of verified) {
+    const next = receiveAttestation(book, signed, trust, nowMs);
+    if ('code' in next) {
+      refused.push(next);
+      continue;
+    }
+    if (next.equivocators.size > book.equivocators.size) {
+      const { site, version } = signed.value;
+      refused.push(refuse('equivocation', `${site} attests two digests for version ${version}`));
+    }
+    book = next;
+  }
+  return { book, refused };
+}
+
+/**
  * The book under another trust document: without the words of keys that it does not name. A site
  * that lost a key begins anew, because root keys have looked at it: what a stolen key said must
  * not make a liar of the one that replaces it.

@@ -14,7 +14,7 @@ import {
 } from '../limits.ts';
 import { firstIssue } from '../schema.ts';
 import type { Place } from './answer.ts';
-import { EMPTY_BOOK, receiveAttestation } from './attestation.ts';
+import { EMPTY_BOOK, receiveAttestations } from './attestation.ts';
 import { authorFault } from './author.ts';
 import { type Chain, compareVersions, type Link, linkOf, newest } from './chain.ts';
 import { envelopeKind } from './envelope.ts';
@@ -98,17 +98,11 @@ export async function adoptHead(
   if ('code' in chain) return chain;
   const { trust } = mirror;
   const { verified, refused } = await verifyAttestations(mirror.book, attestations, trust, crypto);
-  const notTaken = [...adopted.refused, ...refused];
-  let { book } = mirror;
-  for (const signed of verified) {
-    const next = receiveAttestation(book, signed, trust, nowMs);
-    if ('code' in next) notTaken.push(next);
-    else book = next;
-  }
+  const received = receiveAttestations(mirror.book, verified, trust, nowMs);
   return {
     kind: 'adopted',
-    mirror: activated({ ...mirror, chain, book }, nowMs),
-    refused: notTaken,
+    mirror: activated({ ...mirror, chain, book: received.book }, nowMs),
+    refused: [...adopted.refused, ...refused, ...received.refused],
   };
 }
 

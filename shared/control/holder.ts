@@ -4,7 +4,7 @@
 // then takes the next value, so no state is ever shown that is not stored.
 
 import type { Crypto, Hasher } from '../crypto.ts';
-import { activeLink, supportedAtMs } from './activation.ts';
+import { activeLink, isBehind, supportedAtMs } from './activation.ts';
 import {
   type Attestation,
   type AttestationBook,
@@ -12,10 +12,10 @@ import {
   bookUnder,
   EMPTY_BOOK,
   isHeld,
-  receiveAttestation,
+  receiveAttestations,
 } from './attestation.ts';
 import { type VerifiedCommit, verifyAuthor } from './author.ts';
-import { append, type Chain, compareVersions, type Link, linkAt, linkOf } from './chain.ts';
+import { append, type Chain, compareVersions, type Link, linkAt, linkOf, newest } from './chain.ts';
 import { type Envelope, envelopeKind } from './envelope.ts';
 import { type Decoded, decodeJws, type Verified, verifyJws } from './jws.ts';
 import type { NodeSource } from './merkle-map.ts';
@@ -151,30 +151,29 @@ export async function verifyAttestations(
 }
 
 /**
- * Takes attestations into the book, then counts what is active. Refusals: of `receiveAttestation`.
+ * Takes attestations into the book, then counts what is active. Refusals: of `receiveAttestations`.
  */
 export function receiveAll(
   holder: Holder,
   verified: readonly Verified<Attestation>[],
   nowMs: number,
 ): { readonly holder: Holder; readonly refused: readonly Refusal[] } {
-  const refused: Refusal[] = [];
-  let { book } = holder;
-  for (const signed of verified) {
-    const next = receiveAttestation(book, signed, holder.trust, nowMs);
-    if ('code' in next) refused.push(next);
-    else book = next;
-  }
+  const { book, refused } = receiveAttestations(holder.book, verified, holder.trust, nowMs);
   return { holder: activated({ ...holder, book }, nowMs), refused };
 }
 
-/** Once active stays so: `active` and `freshAtMs` never go down (C10, E3, E5). */
+/**
+ * Once active stays so: `active` and `freshAtMs` never go down (C10, E3, E5). Nothing is renewed
+ * while a threshold names a version that is not held.
+ */
 export function activated<T extends Omit<Holder, 'state'>>(holder: T, nowMs: number): T {
   const evidence = { ...holder, nowMs };
   const link = activeLink(evidence);
   const up = link !== null && (holder.active === null || compareVersions(link, holder.active) > 0);
   const active = up ? link : holder.active;
   if (active === null) return holder;
+  // Attack: agents that are kept from version v + 1, and keep v young where others name v + 1 (E3).
+  if (isBehind(newest(holder.chain) ?? active, holder)) return { ...holder, active };
   const supported = supportedAtMs(active, evidence) ?? 0;
   return { ...holder, active, freshAtMs: Math.max(supported, holder.freshAtMs) };
 }

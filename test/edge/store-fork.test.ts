@@ -173,7 +173,8 @@ test('a site that names two commits for one version counts for neither', () =>
     await held.take({ commits: fork.commits, attestations: await two.words(NOW) });
     await held.take({ attestations: await fork.words(NOW + 1_000, ['w1']) });
     await held.take({ attestations: await right.words(NOW + 2_000, ['w1', 'eu1']) });
-    expect(held.lines).toEqual([]);
+    const detail = 'w1 attests two digests for version 3';
+    expect(held.lines).toEqual([{ alarm: 'equivocation', store: 'weur', detail }]);
     const { head } = await held.take({ attestations: await right.words(NOW + 3_000, ['us1']) });
     expect(head?.version).toBe(2n);
   }));

@@ -144,8 +144,17 @@ async function voteTwice(bench: Bench): Promise<void> {
   const statuses = await Promise.all(SITES.map((site) => world.agentStatus(site)));
   const active = statuses.map((status) => (status['active'] as { version: string }).version);
   report.equal('what agents have active', active.join(), SITES.map(() => bench.version).join());
+  const alarms = await bench.alarms('equivocation');
   await goOn(bench, 'one site votes twice');
   await bench.unchanged('and now that another one is decided');
+  // By then w1 attests what was decided, and has attested something else in its place.
+  await bench.noticed('one site votes twice', async () => {
+    const now = await bench.alarms('equivocation');
+    return now.every((count, i) => count > (alarms[i] ?? 0));
+  });
+  const liars = await Promise.all(SITES.map((site) => world.agentStatus(site)));
+  const named = liars.map((status) => String(status['equivocators']));
+  report.equal('who counts for none', named.join(), 'w1,w1,w1');
 }
 
 async function goOn(bench: Bench, what: string): Promise<void> {

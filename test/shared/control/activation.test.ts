@@ -342,6 +342,28 @@ function falsely(
   return say({ site: 3, agent, version, fork, issuedAt: nowMs + skewMs, changes });
 }
 
+test.each<readonly [string, readonly Word[], number]>([
+  ['nobody', [], 0],
+  ['one site, in both of its agents', [at(1, 7, 0), { ...at(1, 7, 0), agent: 2 }], 0],
+  // Attack: agents that cannot read version 7, or are cut off, keep version 6 young for ever.
+  ['a threshold', [at(1, 7, 9_000), at(2, 7, 9_000)], 9_000],
+  ['a threshold of two versions', [at(1, 7, 9_000), at(2, 8, 9_000)], 9_000],
+])(
+  'other agents renew what is held exactly as long as no threshold names more: %s does',
+  async (_n, more, age) => {
+    const { state, ...mirror } = { ...newHolder(three).holder, chain: CHAIN };
+    const before = await Promise.all([at(1, 6, 9_000), at(2, 6, 9_000)].map(say));
+    const renewing = [1, 2, 3].map((site) => ({ ...at(site, 6, 0, 'frozen'), agent: 2 }));
+    const first = receiveAll({ ...mirror, state }, before, NOW - 9_000);
+    const named = await Promise.all(
+      more.map((word) => say({ ...word, issuedAt: word.issuedAt + 1 })),
+    );
+    const second = receiveAll(first.holder, named, NOW);
+    const { holder } = receiveAll(second.holder, await Promise.all(renewing.map(say)), NOW);
+    expect(NOW - holder.freshAtMs).toBe(age);
+  },
+);
+
 test('law: once active stays so, and grows old in silence (E3, E5)', async () => {
   const { state, ...mirror } = { ...newHolder(three).holder, chain: CHAIN };
   const said = await Promise.all(words(3, 3, 3).map(say));

@@ -12,6 +12,7 @@ import {
   EMPTY_BOOK,
   isHeld,
   receiveAttestation,
+  receiveAttestations,
   validBySite,
 } from '../../../shared/control/attestation.ts';
 import type { Trust } from '../../../shared/control/trust.ts';
@@ -175,6 +176,16 @@ test.each<readonly [string, readonly Word[]]>([
     expect(sitesOf(book)).toEqual(['s2']);
   },
 );
+
+test('the word by which a site contradicts itself is told once, and the others are taken', async () => {
+  const honest = { ...WORD, site: 2 };
+  const again = { ...FORK, version: 4, issuedAt: NOW + 9 };
+  const said = await all([WORD, FORK, again, honest]);
+  const { book, refused } = receiveAttestations(EMPTY_BOOK, said, trust, NOW);
+  const detail = 's1 attests two digests for version 3';
+  expect(refused).toEqual([{ kind: 'refused', code: 'equivocation', detail }]);
+  expect(sitesOf(book)).toEqual(['s2']);
+});
 
 test('a site that contradicted itself does not come back by saying one thing (C10)', async () => {
   const later = { ...WORD, version: 9, issuedAt: NOW + 5, agent: 2 };
