@@ -1,7 +1,7 @@
 // commit-storm (C1, C2, E1): ten commits a second by two operators' clients through different
 // agents, with edges far apart and one site far from etcd. Each signs on the head it sees; whoever
-// is second is told what is there and tries again. None is lost, the order is kept, no edge grows
-// old. A whole minute of it: `node test/proof/propagation.ts --storm 60`.
+// is second is told what is there and tries again. For a minute; none is lost, the order is kept,
+// no edge grows old.
 
 import type { Report } from '../world/report.ts';
 import { runStorm } from '../world/storm.ts';
@@ -9,7 +9,7 @@ import type { World, WorldOptions } from '../world/world.ts';
 
 export const options: WorldOptions = { control: 'etcd' };
 
-const STORM_MS = 20_000;
+const STORM_MS = 60_000;
 
 export async function run(world: World, report: Report): Promise<void> {
   await runStorm(world, report, STORM_MS);

@@ -25,21 +25,21 @@ export async function run(world: World, report: Report): Promise<void> {
   );
   await untilApplied(world, ['enam', 'weur', 'apac'], 1n);
 
-  await lose(world, 'weur');
-  report.event('weur is dead');
-  await startCold(world, report, 'without weur');
-  await commitWhile(world, report, 'without weur', 2n, ['enam', 'apac']);
-  await world.edgeHost.ask({ start: 'store-weur' });
-  await untilApplied(world, ['weur'], 2n);
-  report.event('weur is back with its rows, and signed version 2');
+  await lose(world, 'enam');
+  report.event('enam is dead');
+  await startCold(world, report, 'without enam');
+  await commitWhile(world, report, 'without enam', 2n, ['weur', 'apac']);
+  await world.edgeHost.ask({ start: 'store-enam' });
+  await untilApplied(world, ['enam'], 2n);
+  report.event('enam is back with its rows, and signed version 2');
 
-  await lose(world, 'weur');
-  const file = (await world.edgeHost.ask({ storeFile: 'weur' })) as string;
+  await lose(world, 'enam');
+  const file = (await world.edgeHost.ask({ storeFile: 'enam' })) as string;
   for (const end of ['', '-wal', '-shm']) await rm(`${file}${end}`, { force: true });
-  await commitWhile(world, report, 'without weur, its rows deleted', 3n, ['enam', 'apac']);
-  await world.edgeHost.ask({ start: 'store-weur' });
-  await untilApplied(world, ['weur'], 3n);
-  report.event('weur began again from nothing, and signed version 3');
+  await commitWhile(world, report, 'without enam, its rows deleted', 3n, ['weur', 'apac']);
+  await world.edgeHost.ask({ start: 'store-enam' });
+  await untilApplied(world, ['enam'], 3n);
+  report.event('enam began again from nothing, and signed version 3');
 
   await lose(world, 'enam');
   await lose(world, 'weur');
@@ -63,7 +63,10 @@ async function lose(world: World, id: StoreId): Promise<void> {
   await world.edgeHost.ask({ stop: `store-${id}` });
 }
 
-/** Nothing in memory, nothing in the cache: what it can have comes from what is left. */
+/**
+ * Nothing in memory, nothing in the cache: what it can have comes from what is left. The first
+ * store of its continent is enam, and of gateways it knows nothing before it has a head.
+ */
 async function startCold(world: World, report: Report, what: string): Promise<void> {
   await world.edgeHost.ask({ cachePurge: { location: 'gru' } });
   await world.edgeHost.ask({ stop: 'gru' });

@@ -13,6 +13,8 @@ export type StreamRow = {
   readonly host: string;
   readonly city: CityId;
   readonly method: 'GET' | 'POST';
+  /** `/notes` where none is named. */
+  readonly path?: string;
   readonly status: number;
   /** Where it is answered; null: nowhere, the edge refuses. */
   readonly region: Region | null;
@@ -119,11 +121,11 @@ export class Stream {
 
   async #send(row: StreamRow): Promise<void> {
     const edge = EDGE_OF[row.city];
-    const { host, method } = row;
+    const { host, method, path = '/notes' } = row;
     const atMs = performance.now();
     const body = '{"text":"stream"}';
     const posted = method === 'POST' ? { body, headers: JSON_HEADERS } : {};
-    const request = { host, city: cities[row.city], method, path: '/notes', ...posted };
+    const request = { host, city: cities[row.city], method, path, ...posted };
     const answer = await send(this.#world.edges[edge], request).catch(() => null);
     this.answers.push({
       row,
