@@ -157,6 +157,13 @@ export const SOFT_AGE_MS = 2_000;
  */
 export const LAGGING_AGE_MS = 5_000;
 
+/**
+ * So long a store whose commits are overtaken by the words that name later ones hands out its head
+ * of before, on which isolates can stand: what it lacks usually comes with the next delta. Not
+ * longer: isolates must hear that they are behind.
+ */
+export const OVERTAKEN_HEAD_MS = 1_000;
+
 /** A refresh's mark lapses after this, because nobody may await another request's promise (E3). */
 export const REFRESH_MARK_MS = 1_000;
 

@@ -2,8 +2,9 @@
 // `head` and `piece`. The shell of `shared/control`: it verifies, admits, writes rows, answers.
 
 import { utf8 } from '../../shared/canonical.ts';
+import { isBehind } from '../../shared/control/activation.ts';
 import { answerOf, placeOf, type StoreAnswer } from '../../shared/control/answer.ts';
-import { compareVersions } from '../../shared/control/chain.ts';
+import { compareVersions, newest } from '../../shared/control/chain.ts';
 import { openDelta } from '../../shared/control/delta.ts';
 import { isOnFork } from '../../shared/control/fork.ts';
 import { writeHead } from '../../shared/control/head.ts';
@@ -18,6 +19,7 @@ import { type Refusal, refuse } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import type { Crypto, Signer } from '../../shared/crypto.ts';
 import { type Digest, digestBytes } from '../../shared/digest.ts';
+import { OVERTAKEN_HEAD_MS } from '../../shared/limits.ts';
 import { type Floor, openFloor, openHolder, openTrustRows, readState } from './open.ts';
 import { Receipts } from './receipts.ts';
 import type { Rows } from './rows.ts';
@@ -41,6 +43,8 @@ export class Store {
   #floor: Floor | null;
   /** When the head moved last, ms. */
   #movedAtMs: number;
+  /** The newest of which no threshold named more than it holds. */
+  #level: { readonly holder: Holder; readonly atMs: number } | null = null;
 
   private constructor(id: string, holder: Holder, floor: Floor | null, ports: StorePorts) {
     this.#id = id;
@@ -94,6 +98,7 @@ export class Store {
       this.#holder = taken.holder;
       this.#leaveFork(delta.commits, nowMs());
       this.#raiseFloor();
+      this.#noteLevel();
       return await this.#answer([...delta.refused, ...taken.refused]);
     } catch (error) {
       if (!(error instanceof MissingNodeError)) throw error;
@@ -102,9 +107,16 @@ export class Store {
     }
   }
 
-  /** What isolates read; never anything below the floor (E5). */
+  /**
+   * What isolates read; never anything below the floor (E5). Words that name more than is held make
+   * nothing active in who reads them, so while commits follow one another fast they wait a moment
+   * for what they name.
+   */
   head(): string {
-    return writeHead(this.#holder, this.#floor);
+    const level = this.#level;
+    const isRecent = level !== null && this.#ports.nowMs() - level.atMs <= OVERTAKEN_HEAD_MS;
+    const isCurrent = level?.holder.active?.digest === this.#holder.active?.digest;
+    return writeHead(isRecent && isCurrent ? level.holder : this.#holder, this.#floor);
   }
 
   /** Canonical text of a piece, or null. A damaged one is never handed out. */
@@ -146,6 +158,13 @@ export class Store {
     this.#ports.rows.rewind(active.version);
     const kept = chain.filter(({ version }) => version <= active.version);
     this.#holder = { ...this.#holder, state, chain: kept };
+  }
+
+  #noteLevel(): void {
+    const holder = this.#holder;
+    const newestLink = newest(holder.chain);
+    if (newestLink === null || isBehind(newestLink, holder)) return;
+    this.#level = { holder, atMs: this.#ports.nowMs() };
   }
 
   /** The floor outlives the rows: it is written when a version first becomes active (E5). */

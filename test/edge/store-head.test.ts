@@ -2,8 +2,8 @@
 // more than it takes (C8-C10).
 
 import { describe, expect, test } from 'vitest';
-import { View } from '../../edge/control/view.ts';
-import { HEAD_COMMITS_MAX } from '../../shared/limits.ts';
+import { type Standing, View } from '../../edge/control/view.ts';
+import { HEAD_COMMITS_MAX, OVERTAKEN_HEAD_MS } from '../../shared/limits.ts';
 import { crypto, put, testTrust } from '../shared/kit.ts';
 import { brief, withStore } from './held-store.ts';
 import { change, NOW, Origin } from './origin.ts';
@@ -57,6 +57,33 @@ describe('the head that it hands out', () => {
       await held.takeAll(grown.commits);
       await view.adopt(held.running.head(), held.nowMs);
       expect(view.ageMs(held.nowMs)).toBe(0);
+    });
+  });
+
+  // Ten commits a second: words of the next one come by another agent than the commit itself.
+  test('waits a moment for the commits that a threshold names already (C10)', async () => {
+    const grown = await Origin.start(trust, change(1));
+    const [commits, words] = [[...grown.commits], await grown.words(NOW)];
+    const { global } = grown.held.holder.state.manifest;
+    await grown.commit(change(2));
+    const overtaking = await grown.words(NOW + 100);
+    await withStore(trust, async (held) => {
+      await held.take({ commits, attestations: words });
+      held.nowMs = NOW + 100;
+      await held.take({ attestations: overtaking });
+      held.nowMs = NOW + OVERTAKEN_HEAD_MS;
+      const view = await coldView(held.running.head(), held.nowMs);
+      expect(view.missingGlobal).toBe(global);
+      view.takeGlobal(grown.pieces.get(global) ?? '', global);
+      const standing = view.standing as Standing;
+      expect(view.isBehind(standing)).toBe(false);
+      // Not longer: an isolate must hear that it is behind.
+      held.nowMs = NOW + OVERTAKEN_HEAD_MS + 1;
+      await view.adopt(held.running.head(), held.nowMs);
+      expect(view.isBehind(standing)).toBe(true);
+      await held.take({ commits: grown.commits });
+      await view.adopt(held.running.head(), held.nowMs);
+      expect(view.missingGlobal).toBe(grown.held.holder.state.manifest.global);
     });
   });
 
