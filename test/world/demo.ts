@@ -77,6 +77,14 @@ export function demoConfig(gateways: Readonly<Record<Region, string>>, timeScale
         homes: ['eu1', 'us1'],
         hostSuffixes: ['tenants.example'],
       },
+      brand: {
+        scope: 'eu',
+        policy: 'std',
+        homes: ['eu1'],
+        hostSuffixes: ['brands.example'],
+        customHosts: true,
+        wildcards: true,
+      },
     },
     tenants: {
       acme: { hosts: ['acme.example', '*.acme.example'], scope: 'eu', home: 'eu1', policy: 'std' },
