@@ -61,16 +61,19 @@ async function gateway(request: Request): Promise<Response> {
   return Response.json({ method, url, headers: [...request.headers], body }, { headers });
 }
 
+/** Nothing that one file leaves behind can matter to the next, and a fresh start costs 0.5 s each. */
+const pure = { include: ['test/shared/**/*.test.ts'], isolate: false };
+
 export default defineConfig({
   test: {
     allowOnly: false,
     projects: [
       {
-        test: { name: 'shared-node', include: ['test/shared/**/*.test.ts'] },
+        test: { ...pure, name: 'shared-node' },
       },
       {
         plugins: [cloudflareTest({ miniflare: bareWorker })],
-        test: { name: 'shared-workerd', include: ['test/shared/**/*.test.ts'] },
+        test: { ...pure, name: 'shared-workerd' },
       },
       {
         plugins: [cloudflareTest(edgeWorker)],
