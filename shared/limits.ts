@@ -199,6 +199,13 @@ export const STORE_PENALTY_MS = 5_000;
 /** Life of the head document in the Cache API of a location (E1). */
 export const HEAD_CACHE_S = 1;
 
+/**
+ * A cached head is good enough up to this age: an isolate looks when its own is over the soft age,
+ * the cache keeps one for a second, and words come up to half a second late. With less, every
+ * isolate of a location would refuse it at the same moment and ask a store for itself.
+ */
+export const CACHED_HEAD_AGE_MS = SOFT_AGE_MS + HEAD_CACHE_S * 1_000 + 500;
+
 /** Life of a map node in the Cache API: its name is its digest, so only space limits it. */
 export const NODE_CACHE_S = 86_400;
 

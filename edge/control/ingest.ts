@@ -7,6 +7,7 @@ import { type StoreAnswer, storeAnswerSchema } from '../../shared/control/answer
 import { openDelta } from '../../shared/control/delta.ts';
 import type { ControlCode } from '../../shared/control/refusal.ts';
 import {
+  COLD_BUDGET_MS,
   DELTA_BYTES_MAX,
   INGEST_REFRESH_MS,
   STORE_INGEST_TIMEOUT_MS,
@@ -36,7 +37,8 @@ export async function ingest(
   view.trusting(delta.trust);
   for (const { code } of delta.refused) view.count(code);
   const stores = await Promise.all(ports.stores.map((store) => offer(store, body, ports)));
-  await Promise.race([refresh(view, ports, colo), elapsed(INGEST_REFRESH_MS, ports)]);
+  const refreshed = refresh(view, ports, colo, ports.nowMs() + COLD_BUDGET_MS, 'news');
+  await Promise.race([refreshed, elapsed(INGEST_REFRESH_MS, ports)]);
   return json(200, { stores, edge: view.status(ports.nowMs()) });
 }
 
