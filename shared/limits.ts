@@ -358,8 +358,14 @@ export const TRUST_BODY_BYTES_MAX = 96 * 1024;
 /** Body of a step: one tenant with all its hosts, in base64. */
 export const STEP_BODY_BYTES_MAX = 96 * 1024;
 
-/** Receipts of one store kept in etcd: at one a commit, some days of an ordinary deployment. */
+/** Receipts of one store kept in etcd, by number: at one a commit, some days as usual. */
 export const RECEIPTS_KEPT = 4_096;
+
+/**
+ * Receipts under one number that go at once: as many as a store lost its storage, and few; with the
+ * new one they fit a transaction.
+ */
+export const RECEIPTS_PRUNED_MAX = 64;
 
 /** Receipts written to the source in one turn, and those that wait for one at most. */
 export const RECEIPTS_PER_COLLECTION_MAX = 8;
