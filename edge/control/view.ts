@@ -7,10 +7,11 @@ import { lookUpTenant } from '../../shared/admission/tenant.ts';
 import { parseCanonical, utf8 } from '../../shared/canonical.ts';
 import { isBehind } from '../../shared/control/activation.ts';
 import type { EdgeStatus } from '../../shared/control/answer.ts';
+import { mergedBooks } from '../../shared/control/attestation.ts';
 import { readAttestations } from '../../shared/control/attestation-header.ts';
 import { compareVersions, type Link } from '../../shared/control/chain.ts';
 import { adoptHead, emptyMirror, type Mirror } from '../../shared/control/head.ts';
-import { trusting } from '../../shared/control/holder.ts';
+import { activated, trusting } from '../../shared/control/holder.ts';
 import { type MapName, type MapNode, readNode } from '../../shared/control/merkle-map.ts';
 import { PROTOCOL } from '../../shared/control/protocol.ts';
 import { type Global, globalSchema } from '../../shared/control/record.ts';
@@ -88,11 +89,7 @@ export class View {
       return false;
     }
     for (const { code } of adopted.refused) this.count(code);
-    // Another request may have adopted a newer head, or newer trust, while this one verified:
-    // never go back in either.
-    const held = this.#mirror;
-    const next = isOlder(adopted.mirror, held) ? held : adopted.mirror;
-    this.#mirror = trusting(trusting(next, held.trust), adopted.mirror.trust);
+    this.#mirror = together(adopted.mirror, this.#mirror, nowMs);
     this.#stand();
     return true;
   }
@@ -215,6 +212,16 @@ export class View {
     }
     return node;
   }
+}
+
+/**
+ * What a request adopted, and what is held by now: another one may have adopted a newer head, newer
+ * words or newer trust while it verified. Nothing goes back, and no word is forgotten.
+ */
+function together(adopted: Mirror, held: Mirror, nowMs: number): Mirror {
+  const [own, other] = [trusting(adopted, held.trust), trusting(held, adopted.trust)];
+  const next = isOlder(own, other) ? other : own;
+  return activated({ ...next, book: mergedBooks(own.book, other.book) }, nowMs);
 }
 
 /** By version, then by how lately a threshold supported it. */
