@@ -1,6 +1,9 @@
 // The ingest (E1): the one way in for state. The sender is checked BEFORE a store is touched, so a
-// stranger costs one verification and wakes no object. Then the very bytes go to every store, each
-// of which judges them for itself; a slow or broken store delays nobody beyond its timeout.
+// stranger wakes no object. He costs the reading of DELTA_BYTES_MAX at most, one verification of
+// his own signature, and those of the trust documents that he brings, eight at most: a sender is
+// judged by the newest (C5). Who sends a captured delta again is taken for its sender; it changes
+// nothing (C9). Then the very bytes go to every store, each of which judges them for itself; a slow
+// or broken store delays nobody beyond its timeout.
 
 import { canonical, parseJson } from '../../shared/canonical.ts';
 import { type StoreAnswer, storeAnswerSchema } from '../../shared/control/answer.ts';
