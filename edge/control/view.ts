@@ -7,11 +7,10 @@ import { lookUpTenant } from '../../shared/admission/tenant.ts';
 import { parseCanonical, utf8 } from '../../shared/canonical.ts';
 import { isBehind } from '../../shared/control/activation.ts';
 import type { EdgeStatus } from '../../shared/control/answer.ts';
-import { mergedBooks } from '../../shared/control/attestation.ts';
 import { readAttestations } from '../../shared/control/attestation-header.ts';
 import { compareVersions, type Link } from '../../shared/control/chain.ts';
-import { adoptHead, emptyMirror, type Mirror } from '../../shared/control/head.ts';
-import { activated, trusting } from '../../shared/control/holder.ts';
+import { adoptHead, emptyMirror, type Mirror, reconciled } from '../../shared/control/head.ts';
+import { trusting } from '../../shared/control/holder.ts';
 import { type MapName, type MapNode, readNode } from '../../shared/control/merkle-map.ts';
 import { PROTOCOL } from '../../shared/control/protocol.ts';
 import { type Global, globalSchema } from '../../shared/control/record.ts';
@@ -95,13 +94,17 @@ export class View {
 
   /** Takes a head that a cache or a store gave. False: refused, counted, nothing changed. */
   async adopt(head: string, nowMs: number): Promise<boolean> {
-    const adopted = await adoptHead(this.#mirror, head, nowMs, this.#crypto);
+    const before = this.#mirror;
+    const adopted = await adoptHead(before, head, nowMs, this.#crypto);
     if (adopted.kind === 'refused') {
       this.count(adopted.code);
       return false;
     }
     for (const { code } of adopted.refused) this.count(code);
-    this.#mirror = together(adopted.mirror, this.#mirror, nowMs);
+    // Another request may have adopted something while this one verified.
+    const held = this.#mirror;
+    this.#mirror =
+      held === before ? adopted.mirror : reconciled(adopted.mirror, before, held, nowMs);
     this.#stand();
     return true;
   }
@@ -231,22 +234,4 @@ export class View {
     }
     return node;
   }
-}
-
-/**
- * What a request adopted, and what is held by now: another one may have adopted a newer head, newer
- * words or newer trust while it verified. Nothing goes back, and no word is forgotten.
- */
-function together(adopted: Mirror, held: Mirror, nowMs: number): Mirror {
-  const [own, other] = [trusting(adopted, held.trust), trusting(held, adopted.trust)];
-  const next = isOlder(own, other) ? other : own;
-  return activated({ ...next, book: mergedBooks(own.book, other.book) }, nowMs);
-}
-
-/** By version, then by how lately a threshold supported it. */
-function isOlder(next: Mirror, held: Mirror): boolean {
-  if (held.active === null) return false;
-  if (next.active === null) return true;
-  const order = compareVersions(next.active, held.active);
-  return order < 0 || (order === 0 && next.freshAtMs < held.freshAtMs);
 }

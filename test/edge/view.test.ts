@@ -130,6 +130,23 @@ describe('a view never goes back (I2, C10)', () => {
     expect(view.ageMs(NOW)).toBe(0);
   });
 
+  // Words come with gateways' answers, without commits: they say nothing about those.
+  test('a commit that came while words were verified is not lost', async () => {
+    const { view, arrived, open } = await gatedView(NOW - 10_000);
+    const words = await origin.words(NOW);
+    const slow = view.adopt(JSON.stringify({ v: 1, commits: [], attestations: words }), NOW);
+    await arrived;
+    const ahead = origin.fork();
+    await ahead.commit(change(8));
+    await view.adopt(ahead.head(await ahead.words(NOW + 1, ['w1'])), NOW);
+    open();
+    await slow;
+    expect([view.ageMs(NOW), view.missingGlobal]).toEqual([0, null]);
+    const more = await ahead.words(NOW + 2, ['eu1']);
+    await view.adopt(JSON.stringify({ v: 1, commits: [], attestations: more }), NOW);
+    expect(view.missingGlobal).toBe(ahead.held.holder.state.manifest.global);
+  });
+
   test('words of sites that name a version which is not held renew nothing (E3)', async () => {
     const view = await viewOf(origin);
     const ahead = origin.fork();
