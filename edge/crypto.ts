@@ -8,8 +8,9 @@ import { enrol, thumbprint } from '../shared/control/keys.ts';
 import type { Bytes, Crypto, Signer } from '../shared/crypto.ts';
 import { isStrictSignature } from '../shared/ed25519.ts';
 
-// Keys come from the trust document alone, so there are as many as it lists.
-const imported = new WeakMap<Uint8Array, Promise<CryptoKey | null>>();
+// Keys come from the trust document alone, so there are as many as it lists. Imported ones, and no
+// promises: one of another request may never settle (E3), and a failure need not be one for good.
+const imported = new WeakMap<Uint8Array, CryptoKey>();
 
 export const edgeCrypto: Crypto = {
   sha256(bytes) {
@@ -17,10 +18,10 @@ export const edgeCrypto: Crypto = {
   },
   async verify(key, bytes, signature) {
     if (!isStrictSignature(signature)) return false;
-    const known = imported.get(key) ?? importKey(key);
-    imported.set(key, known);
-    const held = await known;
-    return held !== null && crypto.subtle.verify('Ed25519', held, signature, bytes);
+    const held = imported.get(key) ?? (await importKey(key));
+    if (held === null) return false;
+    imported.set(key, held);
+    return crypto.subtle.verify('Ed25519', held, signature, bytes);
   },
 };
 

@@ -5,6 +5,7 @@
 import { Hono } from 'hono';
 import { parseJson } from '../shared/canonical.ts';
 import { openTrust } from '../shared/control/trust.ts';
+import { readPlace } from './admission/facts.ts';
 import { ingest } from './control/ingest.ts';
 import { configuredGateways } from './control/sources.ts';
 import { storesNear } from './control/stores.ts';
@@ -24,7 +25,7 @@ const app = new Hono<{ Bindings: EdgeEnv }>();
 
 app.post(INGEST_PATH, (context) =>
   withView(context.req.raw, context.env, context.executionCtx, (view, ports) =>
-    ingest(context.req.raw, view, ports, coloOf(context.req.raw)),
+    ingest(context.req.raw, view, ports, readPlace(context.req.raw).colo),
   ),
 );
 
@@ -69,7 +70,7 @@ function livePorts(request: Request, env: EdgeEnv, context: Waits): EdgePorts {
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
     crypto: edgeCrypto,
     cache: locationCache,
-    stores: storesNear(env, (request.cf as { continent?: string } | undefined)?.continent),
+    stores: storesNear(env, readPlace(request).continent),
     gateways: () => gatewaysOf(env),
     send: sendToGateway,
     timeout: (ms, reason) =>
@@ -100,8 +101,3 @@ const locationCache: EdgePorts['cache'] = {
       new Response(text, { headers: { 'cache-control': `max-age=${lifeS}` } }),
     ),
 };
-
-function coloOf(request: Request): string | undefined {
-  const colo = (request.cf as { colo?: unknown } | undefined)?.colo;
-  return typeof colo === 'string' ? colo.toLowerCase() : undefined;
-}

@@ -42,7 +42,10 @@ export const RECEIPT_BYTES_MAX = 4 * 1024;
 /** Receipts a store keeps; agents hear of each within seconds. */
 export const RECEIPT_ROWS_MAX = 256;
 
-/** Newest receipts in one answer of a store: what a commit storm makes between two pushes. */
+/**
+ * Newest receipts in every answer of a store: what a commit storm makes between two pushes, for
+ * the agents that did not bring it.
+ */
 export const RECEIPTS_ANSWERED_MAX = 8;
 
 /** One REFUSED for a code that is refused again and again, until it was not for this long. */
@@ -64,6 +67,12 @@ export const DELTA_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Commits one delta may carry; each costs a verification before anything is stored. */
 export const COMMITS_PER_DELTA_MAX = 64;
+
+/**
+ * Receipts in one answer of a store beside the newest: what the delta wrote, one for each commit
+ * and for each code that it was refused for.
+ */
+export const RECEIPTS_EARLIER_MAX = COMMITS_PER_DELTA_MAX + 16;
 
 /** Every agent of every site once: 64 sites with four agents each. */
 export const ATTESTATIONS_PER_DELTA_MAX = 256;
@@ -206,6 +215,13 @@ export const STORE_PENALTY_MS = 5_000;
 /** Life of the head document in the Cache API of a location (E1). */
 export const HEAD_CACHE_S = 1;
 
+/**
+ * A cached head is good enough up to this age: an isolate looks when its own is over the soft age,
+ * the cache keeps one for a second, and words come up to half a second late. With less, every
+ * isolate of a location would refuse it at the same moment and ask a store for itself.
+ */
+export const CACHED_HEAD_AGE_MS = SOFT_AGE_MS + HEAD_CACHE_S * 1_000 + 500;
+
 /** Life of a map node in the Cache API: its name is its digest, so only space limits it. */
 export const NODE_CACHE_S = 86_400;
 
@@ -252,8 +268,11 @@ export const SOURCE_POLL_MS = 500;
 /** Time one push to an edge or a peer may take: under the attestation interval, so none pile up. */
 export const PUSH_TIMEOUT_MS = 1_800;
 
-/** Answers to a push list stores and counters: some kilobytes. */
-export const PUSH_ANSWER_BYTES_MAX = 256 * 1024;
+/**
+ * Answers to a push list stores, counters and receipts: some kilobytes, and after a catch-up ninety
+ * receipts of under a kilobyte from each of nine stores.
+ */
+export const PUSH_ANSWER_BYTES_MAX = 1024 * 1024;
 
 /** Commits that one read of a source returns; the next read goes on from there. */
 export const COMMITS_PER_READ_MAX = 1024;
@@ -358,8 +377,14 @@ export const TRUST_BODY_BYTES_MAX = 96 * 1024;
 /** Body of a step: one tenant with all its hosts, in base64. */
 export const STEP_BODY_BYTES_MAX = 96 * 1024;
 
-/** Receipts of one store kept in etcd: at one a commit, some days of an ordinary deployment. */
+/** Receipts of one store kept in etcd, by number: at one a commit, some days as usual. */
 export const RECEIPTS_KEPT = 4_096;
+
+/**
+ * Receipts under one number that go at once: as many as a store lost its storage, and few; with the
+ * new one they fit a transaction.
+ */
+export const RECEIPTS_PRUNED_MAX = 64;
 
 /** Receipts written to the source in one turn, and those that wait for one at most. */
 export const RECEIPTS_PER_COLLECTION_MAX = 8;

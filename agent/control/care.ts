@@ -53,8 +53,9 @@ export class Care {
   /** What stores signed, for whoever audits. */
   async collect(receipts: Receipts): Promise<void> {
     const { source } = this.#ports;
-    if (source.collect === undefined || receipts.waiting.length === 0) return;
-    receipts.collected(await source.collect(receipts.waiting));
+    const { waiting } = receipts;
+    if (source.collect === undefined || waiting.length === 0) return;
+    receipts.collected(waiting.slice(0, await source.collect(waiting)));
   }
 
   /** Rarely: what nobody resumes from any more is forgotten. */

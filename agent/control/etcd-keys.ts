@@ -2,6 +2,7 @@
 // their texts are.
 
 import { canonical, parseJson } from '../../shared/canonical.ts';
+import type { Digest } from '../../shared/digest.ts';
 import { COMMIT_BYTES_MAX } from '../../shared/limits.ts';
 import { endOf } from '../etcd-port.ts';
 
@@ -67,8 +68,13 @@ export class EtcdKeys {
     return `${this.#joins}${agent}`;
   }
 
-  /** `receipts/<store>/<seq>`. */
-  receipt(store: string, seq: bigint): string {
+  /** `receipts/<store>/<seq>/<digest>`. */
+  receipt(store: string, seq: bigint, digest: Digest): string {
+    return `${this.receiptsAt(store, seq)}/${digest}`;
+  }
+
+  /** What the keys of all receipts under one number begin with. */
+  receiptsAt(store: string, seq: bigint): string {
     return `${this.#receipts}${store}/${seq.toString().padStart(VERSION_DIGITS, '0')}`;
   }
 

@@ -230,7 +230,7 @@ export function readAnswer(kind: Target['kind'], text: string): Answered | null 
 }
 
 /** Receipts are kept verified, elsewhere. */
-function bare({ receipts: _, ...answer }: StoreAnswer): StoreAnswer {
+function bare({ earlier: _, receipts: __, ...answer }: StoreAnswer): StoreAnswer {
   return answer;
 }
 

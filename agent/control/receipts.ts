@@ -46,7 +46,7 @@ export class Receipts {
   readonly #crypto: Crypto;
   readonly #alarm: (refusal: Refusal) => void;
   readonly #held = new Map<string, HeldReceipts>();
-  readonly #waiting: Verified<Receipt>[] = [];
+  #waiting: readonly Verified<Receipt>[] = [];
   /** When this agent first held a version, ms; oldest first. */
   readonly #firstSeenMs = new Map<bigint, number>();
 
@@ -65,9 +65,10 @@ export class Receipts {
     return this.#waiting;
   }
 
-  /** The first so many were collected. */
-  collected(count: number): void {
-    this.#waiting.splice(0, count);
+  /** These were collected. Others may have come meanwhile, and the oldest have been let go. */
+  collected(receipts: readonly Verified<Receipt>[]): void {
+    const done = new Set(receipts);
+    this.#waiting = this.#waiting.filter((one) => !done.has(one));
   }
 
   /** This agent holds `version` from now on. */
@@ -82,8 +83,8 @@ export class Receipts {
 
   /** Takes what stores answered, one after the other. Never rejects. */
   async hear(answers: readonly StoreAnswer[], trust: Trust): Promise<void> {
-    for (const { id, receipts = [] } of answers) {
-      for (const input of receipts) {
+    for (const { id, earlier = [], receipts = [] } of answers) {
+      for (const input of [...earlier, ...receipts]) {
         const fault = await this.#take(id, input, trust);
         if (fault !== null) this.#alarm(fault);
       }
@@ -125,9 +126,8 @@ export class Receipts {
     if (isContradiction && followed.code === 'equivocation') return followed;
     if (held === null && !this.#mayHold(store)) return null;
     const { outcome } = verified.value;
-    this.#waiting.push(verified);
-    // Stores keep theirs: what is let go here is still there to be asked for.
-    if (this.#waiting.length > RECEIPTS_WAITING_MAX) this.#waiting.shift();
+    // What is let go is in etcd only if another agent heard it: stores are asked for no older ones.
+    this.#waiting = [...this.#waiting, verified].slice(-RECEIPTS_WAITING_MAX);
     this.#held.set(store, {
       newest: verified,
       applied: outcome.kind === 'applied' ? outcome : (held?.applied ?? null),

@@ -1,5 +1,6 @@
-// The only reader of `cf` and of request headers (S1). What Cloudflare does not say, or says as
-// unknown, is absent, so that a rule which needs it sees doubt and not a default.
+// The only reader of `cf`, and of the request headers that decide something (S1). What Cloudflare
+// does not say, or says as unknown, is absent, so that a rule which needs it sees doubt and not a
+// default.
 
 import { clientNetwork } from '../../shared/admission/client-network.ts';
 import { type Facts, factsSchema } from '../../shared/admission/facts.ts';
@@ -12,7 +13,12 @@ const NO_COUNTRY: ReadonlySet<string> = new Set(['XX', 'T1']);
 export interface ReadFacts {
   readonly kind: 'facts';
   readonly facts: Facts;
-  readonly continent: string | undefined;
+}
+
+/** Where the client is met: it orders the stores (E1), and decides nothing. */
+export interface Place {
+  readonly continent?: string;
+  readonly colo?: string;
 }
 
 /** Facts of `request`, or the code of what is malformed about it. */
@@ -20,9 +26,9 @@ export function readFacts(request: Request): ReadFacts | { kind: 'malformed'; co
   const url = new URL(request.url);
   const path = normalisePath(url.pathname);
   if (path === null) return { kind: 'malformed', code: 'path-malformed' };
-  const cf = (request.cf ?? {}) as Readonly<Record<string, unknown>>;
+  const cf = cfOf(request);
   const country = text(cf['country']);
-  const colo = text(cf['colo'])?.toLowerCase();
+  const { colo } = readPlace(request);
   const at = coordinates(cf);
   const parsed = factsSchema.safeParse({
     // The root's dot is part of no tenant's name.
@@ -36,7 +42,21 @@ export function readFacts(request: Request): ReadFacts | { kind: 'malformed'; co
     ...(at === null ? {} : { at }),
   });
   if (!parsed.success) return { kind: 'malformed', code: 'request-malformed' };
-  return { kind: 'facts', facts: parsed.data, continent: text(cf['continent']) };
+  return { kind: 'facts', facts: parsed.data };
+}
+
+export function readPlace(request: Request): Place {
+  const cf = cfOf(request);
+  const continent = text(cf['continent']);
+  const colo = text(cf['colo'])?.toLowerCase();
+  return {
+    ...(continent === undefined ? {} : { continent }),
+    ...(colo === undefined ? {} : { colo }),
+  };
+}
+
+function cfOf(request: Request): Readonly<Record<string, unknown>> {
+  return (request.cf ?? {}) as Readonly<Record<string, unknown>>;
 }
 
 function text(value: unknown): string | undefined {

@@ -1,12 +1,16 @@
 // The ingest (E1): the one way in for state. The sender is checked BEFORE a store is touched, so a
-// stranger costs one verification and wakes no object. Then the very bytes go to every store, each
-// of which judges them for itself; a slow or broken store delays nobody beyond its timeout.
+// stranger wakes no object. He costs the reading of DELTA_BYTES_MAX at most, one verification of
+// his own signature, and those of the trust documents that he brings, eight at most: a sender is
+// judged by the newest (C5). Who sends a captured delta again is taken for its sender; it changes
+// nothing (C9). Then the very bytes go to every store, each of which judges them for itself; a slow
+// or broken store delays nobody beyond its timeout.
 
 import { canonical, parseJson } from '../../shared/canonical.ts';
 import { type StoreAnswer, storeAnswerSchema } from '../../shared/control/answer.ts';
 import { openDelta } from '../../shared/control/delta.ts';
 import type { ControlCode } from '../../shared/control/refusal.ts';
 import {
+  COLD_BUDGET_MS,
   DELTA_BYTES_MAX,
   INGEST_REFRESH_MS,
   STORE_INGEST_TIMEOUT_MS,
@@ -36,7 +40,8 @@ export async function ingest(
   view.trusting(delta.trust);
   for (const { code } of delta.refused) view.count(code);
   const stores = await Promise.all(ports.stores.map((store) => offer(store, body, ports)));
-  await Promise.race([refresh(view, ports, colo), elapsed(INGEST_REFRESH_MS, ports)]);
+  const refreshed = refresh(view, ports, colo, ports.nowMs() + COLD_BUDGET_MS, 'news');
+  await Promise.race([refreshed, elapsed(INGEST_REFRESH_MS, ports)]);
   return json(200, { stores, edge: view.status(ports.nowMs()) });
 }
 

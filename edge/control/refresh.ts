@@ -6,35 +6,39 @@ import type { TenantLookup } from '../../shared/admission/tenant.ts';
 import type { Refusal } from '../../shared/control/refusal.ts';
 import type { Digest } from '../../shared/digest.ts';
 import {
+  CACHED_HEAD_AGE_MS,
   COLD_BUDGET_MS,
   HEAD_CACHE_S,
   LAGGING_AGE_MS,
   LOOKUP_FETCHES_MAX,
   NODE_CACHE_S,
-  SOFT_AGE_MS,
 } from '../../shared/limits.ts';
 import type { EdgePorts } from '../env.ts';
 import { type Goal, race, type Source } from './race.ts';
 import { cacheKey, sourcesOf, type Wanted } from './sources.ts';
 import type { Standing, View } from './view.ts';
 
-/** Brings `view` up to what this location can know by `deadlineMs`. Never rejects. */
+/**
+ * Brings `view` up to what this location can know by `deadlineMs`. After `news` neither what the
+ * location has cached nor what another request is brought is the last word. Never rejects.
+ */
 export async function refresh(
   view: View,
   ports: EdgePorts,
   colo?: string,
   deadlineMs = ports.nowMs() + COLD_BUDGET_MS,
+  after: 'age' | 'news' = 'age',
 ): Promise<void> {
   const before = view.refreshes;
   await load('head', view, ports, colo, deadlineMs, {
-    reached: () => view.refreshes > before,
+    reached: () => after === 'age' && view.refreshes > before,
     take: async (text, source) => {
       if (!(await view.adopt(text, ports.nowMs()))) return false;
       keep('head', text, source, ports);
-      // One that lags behind the agents is not the last word: the next one may know more. Of a
-      // cache that is asked every second less is enough.
-      const most = source.kind === 'cache' ? SOFT_AGE_MS : LAGGING_AGE_MS;
-      const isFresh = view.headAgeMs(ports.nowMs()) <= most;
+      // One that lags behind the agents is not the last word: the next one may know more.
+      const isCached = source.kind === 'cache';
+      const most = isCached ? CACHED_HEAD_AGE_MS : LAGGING_AGE_MS;
+      const isFresh = view.headAgeMs(ports.nowMs()) <= most && !(isCached && after === 'news');
       if (isFresh) view.noteRefreshed();
       return isFresh;
     },

@@ -9,7 +9,7 @@ import { isBehind } from '../../shared/control/activation.ts';
 import type { EdgeStatus } from '../../shared/control/answer.ts';
 import { readAttestations } from '../../shared/control/attestation-header.ts';
 import { compareVersions, type Link } from '../../shared/control/chain.ts';
-import { adoptHead, emptyMirror, type Mirror } from '../../shared/control/head.ts';
+import { adoptHead, emptyMirror, type Mirror, reconciled } from '../../shared/control/head.ts';
 import { trusting } from '../../shared/control/holder.ts';
 import { type MapName, type MapNode, readNode } from '../../shared/control/merkle-map.ts';
 import { PROTOCOL } from '../../shared/control/protocol.ts';
@@ -27,6 +27,8 @@ import { ReadSlots } from './read-slots.ts';
 export interface Standing {
   readonly link: Link;
   readonly global: Global;
+  /** When a threshold last supported it, ms. */
+  readonly freshAtMs: number;
 }
 
 export class View {
@@ -37,8 +39,10 @@ export class View {
   readonly #failedAtMs = new Map<string, number>();
   #mirror: Mirror;
   #standing: Standing | null = null;
+  #before: Standing | null = null;
+  /** Was a tenant found in what is stood on? Then nodes of it were at hand. */
+  #isProven = false;
   #markedUntilMs = 0;
-  #freshAtMs = 0;
   #refreshes = 0;
 
   constructor(trust: Trust, crypto: Crypto) {
@@ -59,6 +63,14 @@ export class View {
     return this.#standing;
   }
 
+  /**
+   * The last version before in which a tenant was found: what is left when all sources are lost
+   * just as a newer one became active whose nodes are not here yet. Nothing makes it younger.
+   */
+  get before(): Standing | null {
+    return this.#before;
+  }
+
   /** Digest of the global part that the active version needs and this isolate lacks, or null. */
   get missingGlobal(): Digest | null {
     const { active } = this.#mirror;
@@ -76,23 +88,23 @@ export class View {
    * Milliseconds since a threshold last supported what this isolate stands on. When something newer
    * is active whose global part cannot be had, nothing makes the old one younger.
    */
-  ageMs(nowMs: number): number {
-    return Math.max(0, nowMs - this.#freshAtMs);
+  ageMs(nowMs: number, standing = this.#standing): number {
+    return Math.max(0, nowMs - (standing?.freshAtMs ?? 0));
   }
 
   /** Takes a head that a cache or a store gave. False: refused, counted, nothing changed. */
   async adopt(head: string, nowMs: number): Promise<boolean> {
-    const adopted = await adoptHead(this.#mirror, head, nowMs, this.#crypto);
+    const before = this.#mirror;
+    const adopted = await adoptHead(before, head, nowMs, this.#crypto);
     if (adopted.kind === 'refused') {
       this.count(adopted.code);
       return false;
     }
     for (const { code } of adopted.refused) this.count(code);
-    // Another request may have adopted a newer head, or newer trust, while this one verified:
-    // never go back in either.
+    // Another request may have adopted something while this one verified.
     const held = this.#mirror;
-    const next = isOlder(adopted.mirror, held) ? held : adopted.mirror;
-    this.#mirror = trusting(trusting(next, held.trust), adopted.mirror.trust);
+    this.#mirror =
+      held === before ? adopted.mirror : reconciled(adopted.mirror, before, held, nowMs);
     this.#stand();
     return true;
   }
@@ -114,8 +126,7 @@ export class View {
     const parsed = globalSchema.safeParse(parseCanonical(bytes)?.value);
     if (!parsed.success) return refuse('malformed', 'global part');
     const { active } = this.#mirror;
-    if (active?.manifest.global === digest) this.#standing = { link: active, global: parsed.data };
-    this.#stand();
+    if (active?.manifest.global === digest) this.#standOn(active, parsed.data);
     return null;
   }
 
@@ -138,7 +149,10 @@ export class View {
   }
 
   lookUp(host: string, { link }: Standing): TenantLookup {
-    return lookUpTenant(host, link.manifest, (digest) => this.#recall(digest), this.#crypto);
+    const recall = (digest: Digest) => this.#recall(digest);
+    const found = lookUpTenant(host, link.manifest, recall, this.#crypto);
+    if (found.kind === 'known' && link === this.#standing?.link) this.#isProven = true;
+    return found;
   }
 
   basis({ link }: Standing, nowMs: number): Basis {
@@ -197,13 +211,18 @@ export class View {
 
   /** Stands on the active version at once when its global part is the one already held. */
   #stand(): void {
-    const { active, freshAtMs } = this.#mirror;
+    const { active } = this.#mirror;
     const held = this.#standing;
     if (active === null || held === null) return;
-    if (active.manifest.global === held.link.manifest.global) {
-      this.#standing = { link: active, global: held.global };
-    }
-    if (this.#standing?.link.digest === active.digest) this.#freshAtMs = freshAtMs;
+    if (active.manifest.global === held.link.manifest.global) this.#standOn(active, held.global);
+  }
+
+  #standOn(link: Link, global: Global): void {
+    const held = this.#standing;
+    const isNext = held !== null && held.link.digest !== link.digest;
+    if (isNext && this.#isProven) this.#before = held;
+    if (isNext) this.#isProven = false;
+    this.#standing = { link, global, freshAtMs: this.#mirror.freshAtMs };
   }
 
   /** Least recently used goes first: a read moves a node to the end. */
@@ -215,12 +234,4 @@ export class View {
     }
     return node;
   }
-}
-
-/** By version, then by how lately a threshold supported it. */
-function isOlder(next: Mirror, held: Mirror): boolean {
-  if (held.active === null) return false;
-  if (next.active === null) return true;
-  const order = compareVersions(next.active, held.active);
-  return order < 0 || (order === 0 && next.freshAtMs < held.freshAtMs);
 }

@@ -9,7 +9,7 @@ import type { SteeringCode } from '../../shared/steering/refusal.ts';
 import type { Scene } from '../../shared/steering/scene.ts';
 import { readFacts } from '../admission/facts.ts';
 import { findTenant, refresh } from '../control/refresh.ts';
-import type { View } from '../control/view.ts';
+import type { Standing, View } from '../control/view.ts';
 import type { EdgePorts } from '../env.ts';
 import { answerRefusal } from './answer.ts';
 import { forward } from './forward.ts';
@@ -57,14 +57,14 @@ interface Decided {
 
 /**
  * Decides on what is held. Where that is not enough (a node is missing, all is missing, or too
- * old), gets more within the cold budget and decides again (E3). Null: no verified state could be
- * had.
+ * old), gets more within the cold budget and decides again (E3); where nobody has it, on the
+ * version before (E6). Null: no verified state could be had.
  */
 async function decideWith(view: View, facts: Facts, ports: EdgePorts): Promise<Decided | null> {
-  const held = decideHeld(view, facts, ports.nowMs());
+  const held = decideHeld(view, view.standing, facts, ports.nowMs());
   if (held !== null && !isExpired(held)) return held;
   const better = await within(COLD_BUDGET_MS, decideLoading(view, facts, ports), ports);
-  return better ?? held;
+  return better ?? held ?? decideHeld(view, view.before, facts, ports.nowMs());
 }
 
 function isExpired({ decision: { outcome } }: Decided): boolean {
@@ -72,8 +72,12 @@ function isExpired({ decision: { outcome } }: Decided): boolean {
 }
 
 /** Waits for nothing, so it arms no timer: the way of nearly every request. */
-function decideHeld(view: View, facts: Facts, nowMs: number): Decided | null {
-  const { standing } = view;
+function decideHeld(
+  view: View,
+  standing: Standing | null,
+  facts: Facts,
+  nowMs: number,
+): Decided | null {
   if (standing === null) return null;
   const tenant = view.lookUp(facts.host, standing);
   if (tenant.kind === 'missing') return null;
@@ -82,7 +86,7 @@ function decideHeld(view: View, facts: Facts, nowMs: number): Decided | null {
     global: standing.global,
     tenant,
     verdicts: view.verdicts(standing, nowMs),
-    ageMs: view.ageMs(nowMs),
+    ageMs: view.ageMs(nowMs, standing),
     behind: view.isBehind(standing),
   };
   return { scene, decision: decide(facts, scene) };
@@ -105,7 +109,7 @@ async function withNodes(
   const { standing } = view;
   if (standing === null) return null;
   await findTenant(view, standing, facts.host, ports, facts.colo, deadlineMs);
-  return decideHeld(view, facts, ports.nowMs());
+  return decideHeld(view, view.standing, facts, ports.nowMs());
 }
 
 /** In the background, one at a time: no request waits for another's refresh (E3). */

@@ -11,13 +11,18 @@
 // the very commit is held in the verified chain. What is not signed shows as a gap.
 
 import { canonical, parseCanonical, parseJson, utf8 } from '../../shared/canonical.ts';
+import type { StoreAnswer } from '../../shared/control/answer.ts';
 import type { Chain, Link } from '../../shared/control/chain.ts';
 import { decodeJws, type Jws, signJws } from '../../shared/control/jws.ts';
 import { type Receipt, receiptKind, receiptSchema } from '../../shared/control/receipt.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import type { Hasher, Signer } from '../../shared/crypto.ts';
 import { type Digest, digestBytes } from '../../shared/digest.ts';
-import { RECEIPT_BURST_MS, RECEIPTS_ANSWERED_MAX } from '../../shared/limits.ts';
+import {
+  RECEIPT_BURST_MS,
+  RECEIPTS_ANSWERED_MAX,
+  RECEIPTS_EARLIER_MAX,
+} from '../../shared/limits.ts';
 import type { ReceiptRow, Rows } from './rows.ts';
 
 export interface ReceiptPorts {
@@ -59,17 +64,38 @@ export class Receipts {
     }
   }
 
-  /** The newest, and the newest APPLIED, oldest first, signed. */
-  async newest(chain: Chain): Promise<readonly Jws[]> {
-    const { rows } = this.#ports;
+  /**
+   * What an answer carries, signed, oldest first. Nobody asks for older ones, so what was never
+   * handed out goes with it; the newest, and the newest APPLIED, go with each.
+   */
+  async answered(chain: Chain): Promise<Pick<StoreAnswer, 'earlier' | 'receipts'>> {
     const signer = this.#ports.signer();
-    if (signer === null) return [];
+    if (signer === null) return {};
+    const rows = this.#ports.rows.receiptsToAnswer(RECEIPTS_ANSWERED_MAX);
+    const last = rows.at(-1)?.seq ?? 0;
+    const before = rows.filter(({ seq }) => seq <= last - RECEIPTS_ANSWERED_MAX);
+    const applied = rows.findLast((row) => row.applied === 1);
+    const newest = rows.filter((row) => row === applied || !before.includes(row));
+    // The newest APPLIED among them again: who reads them one after the other has all in order.
+    const earlier = before.some(({ jws }) => jws === null) ? before : [];
+    return {
+      ...(await this.#listed('earlier', earlier.slice(-RECEIPTS_EARLIER_MAX), chain, signer)),
+      ...(await this.#listed('receipts', newest, chain, signer)),
+    };
+  }
+
+  async #listed(
+    member: 'earlier' | 'receipts',
+    rows: readonly ReceiptRow[],
+    chain: Chain,
+    signer: Signer,
+  ): Promise<Pick<StoreAnswer, 'earlier' | 'receipts'>> {
     const signed: Jws[] = [];
-    for (const row of rows.newestReceipts(RECEIPTS_ANSWERED_MAX)) {
+    for (const row of rows) {
       const jws = this.#signedBy(signer, row) ?? (await this.#sign(row, chain, signer));
       if (jws !== null) signed.push(jws);
     }
-    return signed;
+    return signed.length === 0 ? {} : { [member]: signed };
   }
 
   /** What an older key signed is signed again: readers go by the keys that trust names now. */
@@ -94,7 +120,7 @@ export class Receipts {
   #next(outcome: Receipt['outcome']): ReceiptRow | null {
     const { rows, signer, nowMs, crypto } = this.#ports;
     if (signer() === null) return null;
-    const last = rows.newestReceipts(1).at(-1);
+    const last = rows.lastReceipt();
     const seq = BigInt(last?.seq ?? 0) + 1n;
     const receipt: Receipt = {
       kind: 'receipt',

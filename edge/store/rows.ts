@@ -101,11 +101,19 @@ export class Rows {
     });
   }
 
-  /** The newest `most`, and the newest APPLIED, oldest first. */
-  newestReceipts(most: number): readonly ReceiptRow[] {
+  lastReceipt(): ReceiptRow | null {
+    const [row] = this.#storage.sql
+      .exec<ReceiptRow>('SELECT * FROM receipts ORDER BY seq DESC LIMIT 1')
+      .toArray();
+    return row ?? null;
+  }
+
+  /** Those not signed yet, the newest `most`, and the newest APPLIED, oldest first. */
+  receiptsToAnswer(most: number): readonly ReceiptRow[] {
     return this.#storage.sql
       .exec<ReceiptRow>(
-        `SELECT * FROM receipts WHERE seq > (SELECT max(seq) FROM receipts) - ?
+        `SELECT * FROM receipts WHERE jws IS NULL
+           OR seq > (SELECT max(seq) FROM receipts) - ?
            OR seq = (SELECT max(seq) FROM receipts WHERE applied = 1) ORDER BY seq`,
         most,
       )

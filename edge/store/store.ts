@@ -192,10 +192,9 @@ export class Store {
     this.#receipts.refuse(alarming.map(({ code: one }) => one));
     const floor = this.#floor === null ? null : placeOf(this.#floor);
     const answer = { ...answerOf(this.#id, this.#holder, refused), floor };
-    const receipts = await this.#receipts.newest(this.#holder.chain);
     return {
       ...answer,
-      ...(receipts.length === 0 ? {} : { receipts: [...receipts] }),
+      ...(await this.#receipts.answered(this.#holder.chain)),
       ...(code === undefined ? {} : { code }),
     };
   }

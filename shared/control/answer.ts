@@ -4,7 +4,7 @@
 // Answers carry no version: what a reader does not know it passes over, here and inside (E1).
 
 import * as z from 'zod/mini';
-import { RECEIPTS_ANSWERED_MAX } from '../limits.ts';
+import { RECEIPTS_ANSWERED_MAX, RECEIPTS_EARLIER_MAX } from '../limits.ts';
 import { counterSchema } from '../schema.ts';
 import { compareVersions } from './chain.ts';
 import type { Holder } from './holder.ts';
@@ -27,6 +27,11 @@ export const storeAnswerSchema = z.object({
   refused: z.array(z.string()),
   /** Signed receipts, oldest first (C11): the newest ones, and the newest APPLIED. */
   receipts: z.exactOptional(z.array(z.unknown()).check(z.maxLength(RECEIPTS_ANSWERED_MAX + 1))),
+  /**
+   * Signed receipts before those, oldest first: what was never handed out, so what this delta
+   * wrote. A member of its own, because a reader of the version before bounds the other one.
+   */
+  earlier: z.exactOptional(z.array(z.unknown()).check(z.maxLength(RECEIPTS_EARLIER_MAX))),
   /** Why the store as a whole did not take the delta. */
   code: z.exactOptional(z.string()),
 });

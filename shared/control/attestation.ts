@@ -100,7 +100,7 @@ export function receiveAttestation(
   }
   const validUntilMs = Math.min(value.expiresAt, nowMs + ATTESTATION_LIFE_MS);
   const latest = new Map(book.latest).set(kid, { signed, validUntilMs });
-  return { latest, ...sighted(book, value) };
+  return { latest, ...sighted(book, value.site, placeOf(value), value.envelope) };
 }
 
 /**
@@ -158,6 +158,28 @@ export function bookUnder(
   };
 }
 
+/**
+ * One book of two that grew apart under one trust: the newest word of each agent, and all that
+ * sites ever said. What they said to one and to the other may contradict itself only together.
+ */
+export function mergedBooks(own: AttestationBook, other: AttestationBook): AttestationBook {
+  let book = own;
+  for (const [site, places] of other.sightings) {
+    for (const [place, envelope] of places)
+      book = { ...book, ...sighted(book, site, place, envelope) };
+  }
+  const latest = new Map(own.latest);
+  for (const [kid, held] of other.latest) {
+    const { value } = held.signed;
+    // Its sighting may have been let go already; a word that counts is not lost.
+    book = { ...book, ...sighted(book, value.site, placeOf(value), value.envelope) };
+    const mine = latest.get(kid);
+    if (mine === undefined || mine.signed.value.seq < value.seq) latest.set(kid, held);
+  }
+  const equivocators = new Set([...book.equivocators, ...other.equivocators]);
+  return { latest, sightings: book.sightings, equivocators };
+}
+
 /** One entry a site that has not contradicted itself: its attestations still valid at `nowMs`. */
 export function validBySite(
   book: AttestationBook,
@@ -199,13 +221,18 @@ function timeFault({ issuedAt, expiresAt }: Attestation, nowMs: number): Refusal
   return expiresAt > nowMs ? null : refuse('attestation-expired', `${nowMs - expiresAt} ms ago`);
 }
 
+function placeOf({ generation, version }: Attestation): string {
+  return `${generation}/${version}`;
+}
+
 function sighted(
   book: AttestationBook,
-  { site, generation, version, envelope }: Attestation,
+  site: string,
+  place: string,
+  envelope: Digest,
 ): Pick<AttestationBook, 'sightings' | 'equivocators'> {
-  const place = `${generation}/${version}`;
   const seen = book.sightings.get(site);
-  const before = seen?.get(place) ?? stillSaid(book, site, generation, version);
+  const before = seen?.get(place) ?? stillSaid(book, site, place);
   const { sightings, equivocators } = book;
   if (before === envelope) return { sightings, equivocators };
   if (before !== undefined) return { sightings, equivocators: new Set(equivocators).add(site) };
@@ -221,17 +248,10 @@ function sighted(
  * What an agent of `site` says of a version now; sightings are bounded, words that count are not
  * lost.
  */
-function stillSaid(
-  { latest }: AttestationBook,
-  site: string,
-  generation: bigint,
-  version: bigint,
-): Digest | undefined {
+function stillSaid({ latest }: AttestationBook, site: string, place: string): Digest | undefined {
   for (const { signed } of latest.values()) {
     const { value } = signed;
-    if (value.site === site && value.generation === generation && value.version === version) {
-      return value.envelope;
-    }
+    if (value.site === site && placeOf(value) === place) return value.envelope;
   }
   return undefined;
 }

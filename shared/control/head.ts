@@ -14,7 +14,7 @@ import {
 } from '../limits.ts';
 import { firstIssue } from '../schema.ts';
 import type { Place } from './answer.ts';
-import { EMPTY_BOOK, receiveAttestations } from './attestation.ts';
+import { EMPTY_BOOK, mergedBooks, receiveAttestations } from './attestation.ts';
 import { authorFault } from './author.ts';
 import { type Chain, compareVersions, type Link, linkOf, newest } from './chain.ts';
 import { envelopeKind } from './envelope.ts';
@@ -104,6 +104,31 @@ export async function adoptHead(
     mirror: activated({ ...mirror, chain, book: received.book }, nowMs),
     refused: [...adopted.refused, ...refused, ...received.refused],
   };
+}
+
+/**
+ * What was `adopted` onto `before`, with what has come to be `held` meanwhile: a newer head, newer
+ * words, newer trust. Nothing goes back, and no word is forgotten.
+ */
+export function reconciled(adopted: Mirror, before: Mirror, held: Mirror, nowMs: number): Mirror {
+  const [own, other] = [trusting(adopted, held.trust), trusting(held, adopted.trust)];
+  const next = isOlder(own, other) ? other : own;
+  // Words alone say nothing about commits.
+  const isSilent = adopted.chain === before.chain && isIn(held.chain, next.active);
+  const chain = isSilent ? held.chain : next.chain;
+  return activated({ ...next, chain, book: mergedBooks(own.book, other.book) }, nowMs);
+}
+
+/** By version, then by how lately a threshold supported it. */
+function isOlder(next: Mirror, held: Mirror): boolean {
+  if (held.active === null) return false;
+  if (next.active === null) return true;
+  const order = compareVersions(next.active, held.active);
+  return order < 0 || (order === 0 && next.freshAtMs < held.freshAtMs);
+}
+
+function isIn(chain: Chain, active: Link | null): boolean {
+  return active === null || chain.some(({ digest }) => digest === active.digest);
 }
 
 async function readLink(

@@ -5,7 +5,7 @@ import { Receipts } from '../../agent/control/receipts.ts';
 import { type Jws, signJws } from '../../shared/control/jws.ts';
 import { type Receipt, receiptKind } from '../../shared/control/receipt.ts';
 import { type Digest, digestOf } from '../../shared/digest.ts';
-import { CHAIN_LINKS_MAX, STORES_HEARD_MAX } from '../../shared/limits.ts';
+import { CHAIN_LINKS_MAX, RECEIPTS_WAITING_MAX, STORES_HEARD_MAX } from '../../shared/limits.ts';
 import { crypto, keyNamed, testTrust } from '../shared/kit.ts';
 import { NOW } from '../shared/words.ts';
 
@@ -16,8 +16,14 @@ class Rig {
   readonly alarms: string[] = [];
   readonly receipts = new Receipts(crypto, ({ code }) => this.alarms.push(code));
 
-  hear(receipts: readonly unknown[], id = 'weur'): Promise<void> {
-    return this.receipts.hear([{ id, floor: null, refused: [], receipts: [...receipts] }], trust);
+  hear(receipts: readonly unknown[], id = 'weur', earlier: readonly unknown[] = []): Promise<void> {
+    const answer = { id, floor: null, refused: [], receipts: [...receipts] };
+    return this.receipts.hear([{ ...answer, earlier: [...earlier] }], trust);
+  }
+
+  /** Numbers of those that wait to be collected. */
+  waiting(): readonly number[] {
+    return this.receipts.waiting.map(({ value }) => Number(value.seq));
   }
 
   /** `seq version lag lagMs missing refused` of the only store. */
@@ -127,6 +133,33 @@ describe('a chain', () => {
     await rig.hear([again.jws]);
     await rig.hear([again.jws]);
     expect([rig.shown(5n), rig.alarms]).toEqual(['1 1 4 null 0 null', ['rollback']]);
+  });
+});
+
+describe('what waits to be collected', () => {
+  const count = RECEIPTS_WAITING_MAX + 2;
+  const numbers = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, i) => from + i);
+
+  test('is all that an answer has, the earlier ones first', async () => {
+    const rig = new Rig();
+    await rig.hear([one.jws, three.jws], 'weur', [one.jws, two.jws]);
+    expect([rig.waiting(), rig.alarms]).toEqual([[1, 2, 3], []]);
+    expect(rig.shown(3n)).toBe('3 2 1 null 0 gap');
+  });
+
+  test('is RECEIPTS_WAITING_MAX at most; the oldest are let go', async () => {
+    const rig = new Rig();
+    const many = await Promise.all(numbers(1, count).map((seq) => say(seq)));
+    const all = many.map(({ jws }) => jws);
+    await rig.hear(all.slice(0, RECEIPTS_WAITING_MAX));
+    expect(rig.waiting()).toEqual(numbers(1, RECEIPTS_WAITING_MAX));
+    // A collection is under way: it was shown what waits now, and is done with the first three.
+    const shown = rig.receipts.waiting;
+    await rig.hear(all.slice(RECEIPTS_WAITING_MAX));
+    expect(rig.waiting()).toEqual(numbers(3, count));
+    rig.receipts.collected(shown.slice(0, 3));
+    expect(rig.waiting()).toEqual(numbers(4, count));
   });
 });
 

@@ -1,7 +1,7 @@
 // What is read of a request (S1): exactly what Cloudflare said, or nothing.
 
 import { describe, expect, test } from 'vitest';
-import { readFacts } from '../../edge/admission/facts.ts';
+import { readFacts, readPlace } from '../../edge/admission/facts.ts';
 import { PATH_BYTES_MAX } from '../../shared/limits.ts';
 
 const WHOLE = { country: 'DE', colo: 'FRA', latitude: '50.1', longitude: '8.7', continent: 'EU' };
@@ -30,7 +30,6 @@ describe('cf', () => {
   test('whole', () => {
     expect(read({})).toEqual({
       kind: 'facts',
-      continent: 'EU',
       facts: {
         host: 'acme.example',
         method: 'GET',
@@ -90,9 +89,23 @@ describe('cf', () => {
   ])('latitude %o and longitude %o are %o', (latitude, longitude, at) => {
     expect(factsOf({ cf: { ...WHOLE, latitude, longitude } }).at).toEqual(at);
   });
+});
 
-  test('the continent only orders the stores: it is no fact of a decision', () => {
-    expect(read({ cf: { continent: 'EU' } })).toMatchObject({ continent: 'EU' });
+describe('the place that orders the stores (E1)', () => {
+  const placeOf = (cf: unknown) => readPlace({ cf } as unknown as Request);
+
+  test.each([
+    ['whole', WHOLE, { continent: 'EU', colo: 'fra' }],
+    ['of a continent alone', { continent: 'EU' }, { continent: 'EU' }],
+    ['missing', undefined, {}],
+    ['null', null, {}],
+    ['of empty texts', { colo: '', continent: '' }, {}],
+    ['of other types', { colo: 7, continent: {} }, {}],
+  ])('cf %s', (_, cf, place) => {
+    expect(placeOf(cf)).toEqual(place);
+  });
+
+  test('the continent is no fact of a decision', () => {
     expect(factsOf({ cf: { continent: 'EU' } })).not.toHaveProperty('continent');
   });
 });

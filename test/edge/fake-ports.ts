@@ -42,18 +42,30 @@ export class Clock {
 }
 
 export class FakeCache implements CachePort {
+  /** What a test lays in here itself stays. */
   readonly held = new Map<string, string>();
   readonly lives = new Map<string, number>();
   readonly gets: string[] = [];
+  readonly #clock: Clock;
+  readonly #lapsesAtMs = new Map<string, number>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   async get(key: string): Promise<string | null> {
     this.gets.push(key);
+    if ((this.#lapsesAtMs.get(key) ?? Number.POSITIVE_INFINITY) <= this.#clock.nowMs) {
+      this.held.delete(key);
+      this.#lapsesAtMs.delete(key);
+    }
     return this.held.get(key) ?? null;
   }
 
   async put(key: string, text: string, lifeS: number): Promise<void> {
     this.held.set(key, text);
     this.lives.set(key, lifeS);
+    this.#lapsesAtMs.set(key, this.#clock.nowMs + lifeS * 1_000);
   }
 }
 
@@ -129,7 +141,7 @@ export function fakePorts(
     lines,
     backgrounds,
     stores,
-    cache: new FakeCache(),
+    cache: new FakeCache(clock),
     crypto,
     nowMs: () => clock.nowMs,
     random: (bytes) => new Uint8Array(bytes).fill(7),

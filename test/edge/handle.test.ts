@@ -12,6 +12,8 @@ import {
   RETRY_AFTER_S,
   SOFT_AGE_MS,
 } from '../../shared/limits.ts';
+import { put } from '../shared/kit.ts';
+import { FakeStore } from './fake-ports.ts';
 import { edge, origin, provenanceOf, request } from './isolate.ts';
 import { change, NOW } from './origin.ts';
 
@@ -165,6 +167,82 @@ describe('hard ages (E3)', () => {
     ports.clock.nowMs = NOW + 30_000;
     await ask();
     expect(provenanceOf(ports.sent[0])).toMatchObject({ aud: 'us1' });
+  });
+});
+
+// Every source is lost just when a version has become active: its head came, its nodes did not.
+describe('a version whose nodes cannot be had (E3, E6)', () => {
+  const globex = { hosts: ['globex.example'], scope: 'atlantic', policy: 'std', priority: 2 };
+
+  /** A warm isolate that knows the heads of these versions, brought 1 s apart, and no node. */
+  async function bereft(count = 1) {
+    const sent: Request[] = [];
+    const send = async (one: Request) => {
+      if (new URL(one.url).pathname.startsWith('/.portolan/')) throw new Error('down');
+      sent.push(one);
+      return new Response('served');
+    };
+    const isolate = await edge(true, { logDecisions: 'all', send });
+    const { ports, stores, view } = isolate;
+    const ahead = origin.fork();
+    for (let n = 1; n <= count; n++) {
+      await ahead.commit([put('tenants/globex/tenant', { ...globex, priority: n + 1 })]);
+      ports.clock.nowMs = NOW + n * 1_000;
+      for (const store of stores) store.headText = await ahead.freshHead(ports.clock.nowMs);
+      await ports.clock.run(refresh(view, ports));
+      await ports.settle();
+      ports.cache.held.clear();
+    }
+    expect(view.standing?.link.version).toBe(ahead.version);
+    ports.lines.length = 0;
+    sent.length = 0;
+    return { ...isolate, ahead, sent };
+  }
+
+  test.each(['rejects', 'hangs'] as const)(
+    'is passed over for the one before, which the decision names: stores that %s',
+    async (broken) => {
+      const { ask, ports, sent, stores } = await bereft();
+      for (const store of stores) store.broken = broken;
+      const beganMs = ports.clock.nowMs;
+      expect((await ask()).status).toBe(200);
+      expect(ports.clock.nowMs - beganMs).toBeLessThanOrEqual(COLD_BUDGET_MS);
+      expect(provenanceOf(sent[0])).toMatchObject({ version: origin.version });
+      const seen = { ageMs: ports.clock.nowMs - NOW, behind: true };
+      expect(ports.lines).toMatchObject([{ basis: { version: `${origin.version}` }, seen }]);
+    },
+  );
+
+  test('and for the last one of which a tenant was found, however many came since', async () => {
+    const { ask, sent } = await bereft(3);
+    expect((await ask()).status).toBe(200);
+    expect(provenanceOf(sent[0])).toMatchObject({ version: origin.version });
+  });
+
+  test('is decided on as soon as they can', async () => {
+    const { ask, ports, sent, view, ahead } = await bereft();
+    const healed = new FakeStore('weur', ahead, await ahead.freshHead(NOW + 1_000));
+    const answer = await ports.clock.run(handle(request(), view, { ...ports, stores: [healed] }));
+    expect([answer.status, (await ask()).status]).toEqual([200, 200]);
+    expect(sent.map((one) => provenanceOf(one))).toMatchObject([
+      { version: ahead.version },
+      { version: ahead.version },
+    ]);
+  });
+
+  // Revocation: the version that cannot be had may have suspended the tenant.
+  test('lets the one before grow old, whatever words come for the new one', async () => {
+    const { ask, ports, stores, ahead } = await bereft();
+    for (const [ageMs, status] of [
+      [30_000, 200],
+      [60_000, 200],
+      [60_001, 503],
+    ] as const) {
+      ports.clock.nowMs = NOW + ageMs;
+      for (const store of stores) store.headText = await ahead.freshHead(NOW + ageMs);
+      expect([ageMs, (await ask()).status]).toEqual([ageMs, status]);
+      await ports.settle();
+    }
   });
 });
 

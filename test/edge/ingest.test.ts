@@ -9,7 +9,7 @@ import { sealDelta } from '../../shared/control/delta.ts';
 import { DELTA_BYTES_MAX, PUSH_TIMEOUT_MS, STORE_INGEST_TIMEOUT_MS } from '../../shared/limits.ts';
 import { crypto, keyNamed, testTrust } from '../shared/kit.ts';
 import { FakeStore, fakePorts } from './fake-ports.ts';
-import { NOW, Origin, sealed } from './origin.ts';
+import { change, NOW, Origin, sealed } from './origin.ts';
 
 const trust = await testTrust();
 const origin = await Origin.start(trust);
@@ -193,6 +193,19 @@ describe('the fan-out (E1)', () => {
     const answer = ingestAnswerSchema.parse(await (await post(good)).json());
     expect(answer.stores[0]).toEqual({ id: 'weur', floor: null, refused: [] });
   });
+});
+
+// It brought news, which no cached head can have; and the location's other isolates read the cache.
+test('what the location has cached is passed over, and replaced (E1)', async () => {
+  const later = origin.fork();
+  await later.commit(change(1));
+  const { stores, ports, view, post } = await edge(await later.freshHead(NOW));
+  ports.cache.held.set('head', await origin.freshHead(NOW - 1_000));
+  for (const [digest, text] of later.pieces) ports.cache.held.set(`piece/${digest}`, text);
+  await post(good);
+  await ports.settle();
+  expect(view.standing?.link.version).toBe(2n);
+  expect(ports.cache.held.get('head')).toBe(stores[0]?.headText);
 });
 
 test('the answer says where this isolate stands after it', async () => {

@@ -7,6 +7,7 @@ import { View } from '../../edge/control/view.ts';
 import type { EdgeEnv } from '../../edge/env.ts';
 import { canonical } from '../../shared/canonical.ts';
 import {
+  CACHED_HEAD_AGE_MS,
   HEAD_CACHE_S,
   NODE_CACHE_S,
   RACE_STAGGER_MS,
@@ -67,10 +68,10 @@ describe('the way of state', () => {
     expect(callsOf(all)).toEqual(before);
   });
 
-  test('a cached head over the soft age is asked for again, at it not (E3)', async () => {
+  test('a cached head over CACHED_HEAD_AGE_MS is asked for again, at it not (E1)', async () => {
     for (const [ageMs, asked] of [
-      [SOFT_AGE_MS, 0],
-      [SOFT_AGE_MS + 1, 1],
+      [CACHED_HEAD_AGE_MS, 0],
+      [CACHED_HEAD_AGE_MS + 1, 1],
     ] as const) {
       const all = stores();
       const ports = fakePorts(all);
@@ -120,6 +121,31 @@ describe('the way of state', () => {
     await next();
     expect(globals[3]).toBe(first);
   });
+});
+
+// Words come in phase, so every isolate of a location finds its state soft at about one moment.
+test('the isolates of a busy location ask a store about once a second together (E1)', async () => {
+  const [isolates, seconds, wordsMs] = [20, 20, 2_300];
+  const all = stores();
+  const ports = fakePorts(all);
+  const views = Array.from({ length: isolates }, () => new View(trust, crypto));
+  const steps = (seconds * 1_000) / 50;
+  for (let step = 0; step < steps; step++) {
+    const nowMs = NOW + step * 50;
+    ports.clock.nowMs = nowMs;
+    if (step % (wordsMs / 50) === 0) {
+      const head = await origin.freshHead(nowMs);
+      for (const store of all) store.headText = head;
+    }
+    for (const view of views) {
+      if (view.ageMs(nowMs) <= SOFT_AGE_MS || !view.mark(nowMs)) continue;
+      await refresh(view, ports);
+      await ports.settle();
+    }
+  }
+  const heads = all.reduce((sum, store) => sum + store.count('head'), 0);
+  expect(heads).toBeLessThanOrEqual(seconds / HEAD_CACHE_S);
+  expect(heads).toBeGreaterThan(0);
 });
 
 describe('a poisoned cache (E2)', () => {

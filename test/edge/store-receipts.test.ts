@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { signerOf } from '../../edge/crypto.ts';
 import { Rows } from '../../edge/store/rows.ts';
 import { Store } from '../../edge/store/store.ts';
-import type { StoreAnswer } from '../../shared/control/answer.ts';
+import { canonical, parseJson } from '../../shared/canonical.ts';
+import { type StoreAnswer, storeAnswerSchema } from '../../shared/control/answer.ts';
 import type { Verified } from '../../shared/control/jws.ts';
 import {
   followReceipt,
@@ -12,18 +13,30 @@ import {
   readReceipt,
   verifyReceipt,
 } from '../../shared/control/receipt.ts';
-import { RECEIPT_BURST_MS, RECEIPT_ROWS_MAX, RECEIPTS_ANSWERED_MAX } from '../../shared/limits.ts';
+import {
+  COMMITS_PER_DELTA_MAX,
+  PUSH_ANSWER_BYTES_MAX,
+  RECEIPT_BURST_MS,
+  RECEIPT_ROWS_MAX,
+  RECEIPTS_ANSWERED_MAX,
+  RECEIPTS_EARLIER_MAX,
+} from '../../shared/limits.ts';
 import { keyNamed, crypto as kitCrypto, testTrust } from '../shared/kit.ts';
 import { failing, HeldStore, inNewObject, receiptsIn, STORE_ID, withStore } from './held-store.ts';
-import { change, NOW, Origin, sealed } from './origin.ts';
+import { type Carried, change, NOW, Origin, sealed } from './origin.ts';
 
 const trust = await testTrust();
 const origin = await Origin.start(trust, change(1), change(2), change(3));
 const { commits } = origin;
 const gap = { commits: commits.slice(3) };
+const changes = Array.from({ length: COMMITS_PER_DELTA_MAX - 1 }, (_, i) => change(i + 1));
+const { commits: many } = await Origin.start(trust, ...changes);
 
-async function verifiedOf(answer: StoreAnswer): Promise<readonly Verified<Receipt>[]> {
-  const all = (answer.receipts ?? []).map(async (input) => {
+async function verifiedOf({
+  earlier = [],
+  receipts = [],
+}: StoreAnswer): Promise<readonly Verified<Receipt>[]> {
+  const all = [...earlier, ...receipts].map(async (input) => {
     const decoded = readReceipt(input, STORE_ID, trust, kitCrypto);
     if (!('claimed' in decoded)) throw new Error(decoded.code);
     const verified = await verifyReceipt(decoded, trust, kitCrypto);
@@ -39,6 +52,16 @@ function short({ seq, outcome }: Receipt): string {
 
 async function shortsOf(answer: StoreAnswer): Promise<readonly string[]> {
   return (await verifiedOf(answer)).map(({ value }) => short(value));
+}
+
+/** `count` refusals, each of a burst of its own; the answer to the last. */
+async function flood(held: HeldStore, count: number, carried: Carried = gap): Promise<StoreAnswer> {
+  for (let i = 1; i < count; i++) {
+    held.nowMs += RECEIPT_BURST_MS;
+    await held.take(carried);
+  }
+  held.nowMs += RECEIPT_BURST_MS;
+  return held.take(carried);
 }
 
 describe('APPLIED', () => {
@@ -85,6 +108,60 @@ describe('APPLIED', () => {
         '7 3',
         '8 4',
       ]);
+    }));
+});
+
+describe('a delta that brings many commits', () => {
+  const count = COMMITS_PER_DELTA_MAX;
+  const numbers = Array.from({ length: count }, (_, i) => `${i + 1} ${i + 1}`);
+
+  // Nobody asks a store for older ones, so what an answer leaves out no agent ever hears.
+  test('is answered with a receipt for each, once; the next answer has the newest', () =>
+    withStore(trust, async (held) => {
+      const answer = await held.take({ commits: many });
+      expect(await shortsOf(answer)).toEqual(numbers);
+      expect(answer.receipts).toHaveLength(RECEIPTS_ANSWERED_MAX);
+      const next = await held.take({});
+      expect([next.earlier, await shortsOf(next)]).toEqual([
+        undefined,
+        numbers.slice(-RECEIPTS_ANSWERED_MAX),
+      ]);
+    }));
+
+  test('and whose answer never came is answered with the next one', () =>
+    withStore(trust, async (held, storage) => {
+      await held.take({ commits: many });
+      storage.sql.exec('UPDATE receipts SET jws = NULL');
+      await held.open();
+      expect(await shortsOf(await held.take({}))).toEqual(numbers);
+    }));
+
+  test('is answered in order where refusals follow, too', () =>
+    withStore(trust, async (held, storage) => {
+      await held.take({ commits: many.slice(0, 1) });
+      await flood(held, RECEIPTS_ANSWERED_MAX + 2);
+      storage.sql.exec('UPDATE receipts SET jws = NULL WHERE seq > 1');
+      const answer = await held.take({});
+      const seqs = (await verifiedOf({ ...answer, receipts: [] })).map(({ value }) => value.seq);
+      expect(seqs).toEqual([1n, 2n, 3n]);
+      expect((await verifiedOf({ ...answer, earlier: [] }))[0]?.value.seq).toBe(1n);
+    }));
+
+  test('an answer has RECEIPTS_EARLIER_MAX beside the newest, and is read by those it is for', () =>
+    withStore(trust, async (held, storage) => {
+      await held.take({ commits: many });
+      const unsigned = async (more: number) => {
+        await flood(held, more, { commits: [{}] });
+        storage.sql.exec('UPDATE receipts SET jws = NULL');
+        return held.take({});
+      };
+      const at = await unsigned(RECEIPTS_EARLIER_MAX + RECEIPTS_ANSWERED_MAX - count);
+      expect(at.earlier).toHaveLength(RECEIPTS_EARLIER_MAX);
+      const over = await unsigned(1);
+      expect(over.earlier).toHaveLength(RECEIPTS_EARLIER_MAX);
+      const text = canonical(over);
+      expect(storeAnswerSchema.safeParse(parseJson(text)?.value).success).toBe(true);
+      expect(9 * text.length).toBeLessThan(PUSH_ANSWER_BYTES_MAX);
     }));
 });
 
@@ -174,15 +251,6 @@ describe('REFUSED', () => {
 });
 
 describe('bounds', () => {
-  async function flood(held: HeldStore, count: number): Promise<StoreAnswer> {
-    for (let i = 1; i < count; i++) {
-      held.nowMs += RECEIPT_BURST_MS;
-      await held.take(gap);
-    }
-    held.nowMs += RECEIPT_BURST_MS;
-    return held.take(gap);
-  }
-
   test('RECEIPTS_ANSWERED_MAX are answered, and the newest APPLIED', () =>
     withStore(trust, async (held) => {
       await held.take({ commits: commits.slice(0, 1) });

@@ -82,29 +82,69 @@ describe('a view never goes back (I2, C10)', () => {
     expect(view.missingGlobal).toBe(decided.held.holder.state.manifest.global);
   });
 
-  // Two requests refresh at once: the one that began earlier, on a cached head, ends later.
-  test('a slow old head that is adopted after a new one makes nothing older (E3)', async () => {
+  /** A view whose next verification waits until `open` is called. */
+  async function gatedView(nowMs: number) {
+    const [arrived, opened] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     let gate: Promise<void> | null = null;
-    const arrived = Promise.withResolvers<void>();
     const gated: Crypto = {
       ...crypto,
       async verify(...signed) {
-        if (gate !== null) arrived.resolve();
-        await gate;
+        const waits = gate;
+        gate = null;
+        if (waits !== null) arrived.resolve();
+        await waits;
         return crypto.verify(...signed);
       },
     };
-    const view = await viewOf(origin, NOW - 10_000, gated);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    gate = promise;
+    const view = await viewOf(origin, nowMs, gated);
+    gate = opened.promise;
+    return { view, arrived: arrived.promise, open: opened.resolve };
+  }
+
+  // Two requests refresh at once: the one that began earlier, on a cached head, ends later.
+  test('a slow old head that is adopted after a new one makes nothing older (E3)', async () => {
+    const { view, arrived, open } = await gatedView(NOW - 10_000);
     const slow = view.adopt(await origin.freshHead(NOW - 5_000), NOW);
-    await arrived.promise;
-    gate = null;
+    await arrived;
     await view.adopt(await origin.freshHead(NOW), NOW);
     expect(view.ageMs(NOW)).toBe(0);
-    resolve();
+    open();
     await slow;
     expect(view.ageMs(NOW)).toBe(0);
+  });
+
+  // What sites said of a newer version bounds what may be served (E3); a replayed older word of one
+  // of them must not pass for its newest.
+  test('words that were heard while a newer head was verified are not forgotten', async () => {
+    const { view, arrived, open } = await gatedView(NOW - 10_000);
+    const slow = view.adopt(await origin.freshHead(NOW), NOW);
+    await arrived;
+    const ahead = origin.fork();
+    await ahead.commit(change(8));
+    const words = await ahead.words(NOW + 1, ['eu1', 'w1']);
+    await view.adopt(origin.head(words), NOW);
+    expect(view.isBehind(standingOf(view))).toBe(true);
+    open();
+    await slow;
+    expect(view.isBehind(standingOf(view))).toBe(true);
+    expect(view.ageMs(NOW)).toBe(0);
+  });
+
+  // Words come with gateways' answers, without commits: they say nothing about those.
+  test('a commit that came while words were verified is not lost', async () => {
+    const { view, arrived, open } = await gatedView(NOW - 10_000);
+    const words = await origin.words(NOW);
+    const slow = view.adopt(JSON.stringify({ v: 1, commits: [], attestations: words }), NOW);
+    await arrived;
+    const ahead = origin.fork();
+    await ahead.commit(change(8));
+    await view.adopt(ahead.head(await ahead.words(NOW + 1, ['w1'])), NOW);
+    open();
+    await slow;
+    expect([view.ageMs(NOW), view.missingGlobal]).toEqual([0, null]);
+    const more = await ahead.words(NOW + 2, ['eu1']);
+    await view.adopt(JSON.stringify({ v: 1, commits: [], attestations: more }), NOW);
+    expect(view.missingGlobal).toBe(ahead.held.holder.state.manifest.global);
   });
 
   test('words of sites that name a version which is not held renew nothing (E3)', async () => {

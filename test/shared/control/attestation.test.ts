@@ -11,6 +11,7 @@ import {
   attestationSchema,
   EMPTY_BOOK,
   isHeld,
+  mergedBooks,
   receiveAttestation,
   receiveAttestations,
   validBySite,
@@ -256,6 +257,87 @@ test('law: receiving leaves the book before as it was', async () => {
     }
   });
   await fc.assert(property, { seed: SEED, numRuns: 100 });
+});
+
+/** `base` and what of `words` it takes. */
+function hearing(base: AttestationBook, words: readonly Said[]): AttestationBook {
+  return words.reduce((book, signed) => {
+    const next = receiveAttestation(book, signed, trust, NOW);
+    return 'code' in next ? book : next;
+  }, base);
+}
+
+/** Sites that named two digests for one version in these books, one by one and together. */
+function contradicting(...books: readonly AttestationBook[]): ReadonlySet<string> {
+  const sites = new Set(books.flatMap(({ equivocators }) => [...equivocators]));
+  const named = new Map<string, string>();
+  for (const { sightings } of books) {
+    for (const [site, places] of sightings) {
+      for (const [place, digest] of places) {
+        const before = named.get(`${site} ${place}`) ?? digest;
+        if (before !== digest) sites.add(site);
+        named.set(`${site} ${place}`, digest);
+      }
+    }
+  }
+  return sites;
+}
+
+test('law: two books that grew apart make one that knows what each knew', async () => {
+  const words = fc.array(
+    fc.record({
+      site: fc.integer({ min: 1, max: 3 }),
+      agent: fc.integer({ min: 1, max: 2 }),
+      version: fc.integer({ min: 1, max: 3 }),
+      fork: fc.constantFrom('right', 'right', 'right', 'fork'),
+      issuedAt: fc.integer({ min: NOW - 5, max: NOW + 5 }),
+    }),
+    { maxLength: 6 },
+  );
+  const property = fc.asyncProperty(words, words, words, async (common, some, others) => {
+    const base = hearing(EMPTY_BOOK, await all(common));
+    const [own, other] = [hearing(base, await all(some)), hearing(base, await all(others))];
+    const before = [textOf(own), textOf(other)];
+    const merged = mergedBooks(own, other);
+    expect([textOf(own), textOf(other)]).toEqual(before);
+    expect(textOf(mergedBooks(own, own))).toBe(textOf(own));
+    expect(merged.equivocators).toEqual(contradicting(own, other));
+    for (const book of [own, other]) {
+      for (const [kid, { signed }] of book.latest) {
+        const { seq } = merged.latest.get(kid)?.signed.value ?? { seq: -1n };
+        expect(seq).toBeGreaterThanOrEqual(signed.value.seq);
+      }
+      for (const [site, places] of book.sightings) {
+        const kept = [...(merged.sightings.get(site)?.keys() ?? [])];
+        expect(kept).toEqual(expect.arrayContaining([...places.keys()]));
+      }
+    }
+    expect(merged.latest.size).toBe(new Set([...own.latest.keys(), ...other.latest.keys()]).size);
+  });
+  await fc.assert(property, { seed: SEED, numRuns: 100 });
+});
+
+test('two books make one of SIGHTINGS_PER_SITE_MAX sightings a site', async () => {
+  const from = (version: number) =>
+    Array.from({ length: SIGHTINGS_PER_SITE_MAX }, (_, i) => {
+      return { ...WORD, version: version + i, issuedAt: NOW + i };
+    });
+  const [own, other] = await Promise.all([all(from(100)), all(from(101))]);
+  const merged = mergedBooks(heard(EMPTY_BOOK, own), heard(EMPTY_BOOK, other));
+  const places = [...(merged.sightings.get('s1')?.keys() ?? [])];
+  expect([places.length, places.at(-1)]).toEqual([SIGHTINGS_PER_SITE_MAX, '1/164']);
+});
+
+// The word is held, its sighting was evicted by others.
+test('a word that still counts contradicts what the other book saw', async () => {
+  const flood = Array.from({ length: SIGHTINGS_PER_SITE_MAX }, (_, i) => {
+    return { ...WORD, agent: 2, version: 100 + i, issuedAt: NOW + 1 + i };
+  });
+  const flooded = heard(EMPTY_BOOK, await all([WORD, ...flood]));
+  const forked = heard(EMPTY_BOOK, await all([{ ...FORK, agent: 2 }]));
+  for (const merged of [mergedBooks(flooded, forked), mergedBooks(forked, flooded)]) {
+    expect([...merged.equivocators]).toEqual(['s1']);
+  }
 });
 
 function textOf({ latest, sightings, equivocators }: AttestationBook): string {
