@@ -30,6 +30,7 @@ export async function refresh(
   after: 'age' | 'news' = 'age',
 ): Promise<void> {
   const before = view.refreshes;
+  view.beginRefresh(deadlineMs);
   await load('head', view, ports, colo, deadlineMs, {
     reached: () => after === 'age' && view.refreshes > before,
     take: async (text, source) => {
@@ -43,6 +44,7 @@ export async function refresh(
       return isFresh;
     },
   });
+  await view.endRefresh(ports.nowMs());
   const global = view.missingGlobal;
   if (global === null) return;
   await load(global, view, ports, colo, deadlineMs, {

@@ -44,6 +44,9 @@ export class View {
   #isProven = false;
   #markedUntilMs = 0;
   #refreshes = 0;
+  /** While a head is on its way, or may be: a request that is cancelled ends nothing. */
+  #refreshingUntilMs = 0;
+  #heard: string | null = null;
 
   constructor(trust: Trust, crypto: Crypto) {
     this.#mirror = emptyMirror(trust);
@@ -112,8 +115,13 @@ export class View {
   /**
    * Takes attestations that a gateway sent along, as a header's value. They make what is held
    * younger, and no more: a version that they name and that is not held comes with the next head.
+   * One that is on its way goes first: its words are a moment older, and refused after these.
    */
   async hear(header: string, nowMs: number): Promise<void> {
+    if (nowMs < this.#refreshingUntilMs) {
+      this.#heard = header;
+      return;
+    }
     const attestations = readAttestations(header);
     if (attestations === null) this.count('malformed');
     else await this.adopt(JSON.stringify({ v: PROTOCOL, commits: [], attestations }), nowMs);
@@ -175,6 +183,18 @@ export class View {
     if (nowMs < this.#markedUntilMs) return false;
     this.#markedUntilMs = nowMs + REFRESH_MARK_MS;
     return true;
+  }
+
+  beginRefresh(deadlineMs: number): void {
+    this.#refreshingUntilMs = Math.max(this.#refreshingUntilMs, deadlineMs);
+  }
+
+  /** Then what was heard meanwhile is taken. */
+  async endRefresh(nowMs: number): Promise<void> {
+    this.#refreshingUntilMs = 0;
+    const heard = this.#heard;
+    this.#heard = null;
+    if (heard !== null) await this.hear(heard, nowMs);
   }
 
   /** How often a source gave a head that was fresh enough. */

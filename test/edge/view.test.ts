@@ -3,12 +3,13 @@
 import { describe, expect, test } from 'vitest';
 import { findTenant } from '../../edge/control/refresh.ts';
 import { type Standing, View } from '../../edge/control/view.ts';
-import { utf8 } from '../../shared/canonical.ts';
+import { encodeBase64url } from '../../shared/base64url.ts';
+import { canonical, utf8 } from '../../shared/canonical.ts';
 import type { MapName } from '../../shared/control/merkle-map.ts';
 import type { Crypto } from '../../shared/crypto.ts';
 import { digestBytes } from '../../shared/digest.ts';
 import { ISOLATE_NODES_MAX, LOOKUP_FETCHES_MAX, REFRESH_MARK_MS } from '../../shared/limits.ts';
-import { crypto, testTrust } from '../shared/kit.ts';
+import { crypto, put, testTrust } from '../shared/kit.ts';
 import { FakeStore, fakePorts } from './fake-ports.ts';
 import { craft } from './forests.ts';
 import { change, NOW, Origin, TWO } from './origin.ts';
@@ -128,6 +129,23 @@ describe('a view never goes back (I2, C10)', () => {
     await slow;
     expect(view.isBehind(standingOf(view))).toBe(true);
     expect(view.ageMs(NOW)).toBe(0);
+  });
+
+  // Commits follow one another fast: a gateway's words are of the version after the store's head.
+  test('words that are heard while a head is on its way do not void the words in it', async () => {
+    const view = await viewOf(origin, NOW - 3_000);
+    const ahead = origin.fork();
+    const acme = { hosts: ['acme.example'], scope: 'eu', policy: 'std' };
+    await ahead.commit([put('tenants/acme/tenant', { ...acme, priority: 7 })]);
+    const [head, version] = [await ahead.freshHead(NOW), ahead.version];
+    await ahead.commit(change(9));
+    const words = encodeBase64url(utf8(canonical(await ahead.words(NOW + 20))));
+    view.beginRefresh(NOW + 2_000);
+    await view.hear(words, NOW + 20);
+    await view.adopt(head, NOW + 30);
+    expect([standingOf(view).link.version, view.ageMs(NOW + 30)]).toEqual([version, 30]);
+    await view.endRefresh(NOW + 30);
+    expect(view.isBehind(standingOf(view))).toBe(true);
   });
 
   // Words come with gateways' answers, without commits: they say nothing about those.
