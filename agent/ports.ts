@@ -17,9 +17,11 @@ export interface CommitSource {
   read(from: bigint): Promise<SourceRead>;
   /**
    * Puts a signed commit in place, once and for all, if nobody was first (C2); 'exists' when
-   * somebody was. Rejects with SourceError when it was not written, or may be: read it back.
+   * somebody was. 'detached', where the source can compare: the commit before it is gone, or is
+   * another than it names. Rejects with SourceError when it was not written, or may be: read it
+   * back.
    */
-  append(version: bigint, jws: Jws): Promise<'created' | 'exists'>;
+  append(version: bigint, jws: Jws): Promise<'created' | 'exists' | 'detached'>;
   /**
    * The signed trust document of a version, unverified; null only where there is none: what is no
    * JSON is something that will be refused. Rejects with SourceError.
@@ -77,6 +79,8 @@ export interface SourceRead {
   readonly lost?: boolean;
   /** etcd has forgotten revisions that were seen: it was restored from an older state (C13). */
   readonly wentBack?: boolean;
+  /** It did so once since this agent started, however far it has come again. */
+  readonly restored?: boolean;
 }
 
 export class SourceError extends Error {

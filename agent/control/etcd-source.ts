@@ -10,6 +10,7 @@ import { envelopeKind } from '../../shared/control/envelope.ts';
 import { decodeJws, type Jws, type Verified } from '../../shared/control/jws.ts';
 import type { Receipt } from '../../shared/control/receipt.ts';
 import type { Hasher } from '../../shared/crypto.ts';
+import type { Digest } from '../../shared/digest.ts';
 import { COMMITS_PER_READ_MAX, ETCD_PAGE_KEYS_MAX, WATCH_LAG_MS } from '../../shared/limits.ts';
 import { type Etcd, EtcdError, type KeyValue } from '../etcd-port.ts';
 import {
@@ -32,7 +33,7 @@ export interface EtcdSourcePorts extends Pick<TailPorts, 'etcd' | 'pause' | 'tro
   readonly elapsedMs: () => number;
 }
 
-/** Attempts to append when somebody changed the head and not the version. */
+/** Attempts to append when somebody changed the head, or the commit before, meanwhile. */
 const APPEND_ATTEMPTS = 3;
 
 export class EtcdSource implements CommitSource {
@@ -46,6 +47,8 @@ export class EtcdSource implements CommitSource {
   #lost = false;
   /** The newest revision that was ever shown. */
   #newest: bigint;
+  /** It was once shown less than that (C13). */
+  #restored = false;
   #laggingSinceMs: number | null = null;
 
   /** `since`: the revision up to which this agent has seen everything; null for a new one. */
@@ -82,6 +85,8 @@ export class EtcdSource implements CommitSource {
     const indexes = new Map<bigint, bigint>();
     let { revision, term } = { revision: 0n, term: 0n };
     let newest = 0n;
+    // Before: another read may see more and be answered first.
+    const seenBefore = this.#newest;
     for (let more = true; more && commits.length < COMMITS_PER_READ_MAX; ) {
       const next = from + BigInt(commits.length);
       const page = await this.#range(this.keys.commit(next), this.keys.commitsEnd);
@@ -97,8 +102,9 @@ export class EtcdSource implements CommitSource {
     }
     this.#hasten(newest);
     const { seen } = this;
-    const wentBack = revision < this.#newest;
-    if (!wentBack) this.#newest = revision;
+    const wentBack = revision < seenBefore;
+    this.#restored ||= wentBack;
+    if (revision > this.#newest) this.#newest = revision;
     return {
       commits,
       commitIndex: (version) => indexes.get(version) ?? 0n,
@@ -107,6 +113,7 @@ export class EtcdSource implements CommitSource {
       ...(seen === null ? {} : { seen }),
       lost: this.#lost,
       wentBack,
+      restored: this.#restored,
     };
   }
 
@@ -114,18 +121,20 @@ export class EtcdSource implements CommitSource {
    * One transaction (C2). Whoever does not hear how it ended reads the commit back: the same text
    * means that it was ours.
    */
-  async append(version: bigint, jws: Jws): Promise<'created' | 'exists'> {
+  async append(version: bigint, jws: Jws): Promise<'created' | 'exists' | 'detached'> {
     const text = canonical(jws);
     const { keys } = this;
-    const { put, remove } = this.#records(jws);
+    const { previous, put, remove } = this.#records(jws);
     for (let attempt = 1; attempt <= APPEND_ATTEMPTS; attempt++) {
-      const head = await this.#get(keys.head);
-      const there = await this.#get(keys.commit(version));
-      if (there !== null) return there.value === text ? 'created' : 'exists';
-      const compare = [
-        { key: keys.head, modRevision: head?.modRevision ?? 0n },
-        { key: keys.commit(version), modRevision: 0n },
-      ];
+      const names = [keys.head, keys.commit(version), keys.commit(version - 1n)] as const;
+      const [head, there, before] = await Promise.all(names.map((key) => this.#get(key)));
+      if (there) return there.value === text ? 'created' : 'exists';
+      // Attack: the newest commit deleted, so that what comes next lands where nobody reads it.
+      if (version > 1n && (!before || this.#digestOf(before) !== previous)) return 'detached';
+      const compare = names.map((key, i) => ({
+        key,
+        modRevision: [head, there, before][i]?.modRevision ?? 0n,
+      }));
       const done = await this.#txn({
         compare,
         put: [{ key: keys.commit(version), value: text }, ...put],
@@ -134,7 +143,7 @@ export class EtcdSource implements CommitSource {
       if (done === 'written') return 'created';
       if (done === 'unknown') return this.#readBack(version, text);
     }
-    return 'exists';
+    throw new SourceError(`commit ${version} was not written: others write the head all the time`);
   }
 
   async trust(version: bigint): Promise<unknown> {
@@ -177,12 +186,18 @@ export class EtcdSource implements CommitSource {
     return this.#putRight.run(truth, read, misplaced);
   }
 
-  /** What a commit's operations make of the records, and the head it leads to. */
+  /** Of the envelope that lies at a key of `commits/`; null where it is none. */
+  #digestOf(there: KeyValue): Digest | null {
+    const decoded = decodeJws(readCommitText(there.value), envelopeKind, this.#ports.hasher);
+    return 'claimed' in decoded ? decoded.digest : null;
+  }
+
+  /** What a commit follows, what its operations make of the records, the head it leads to. */
   #records(jws: Jws) {
     const decoded = decodeJws(jws, envelopeKind, this.#ports.hasher);
     // Only what was judged is appended, so this is a fault of ours.
     if (!('claimed' in decoded)) throw new Error(`not a commit: ${decoded.code}`);
-    const { generation, version, operations } = decoded.claimed;
+    const { generation, version, previous, operations } = decoded.claimed;
     const head = canonical({ generation, version, envelope: decoded.digest });
     const put = [{ key: this.keys.head, value: head }];
     const remove: string[] = [];
@@ -191,7 +206,7 @@ export class EtcdSource implements CommitSource {
       if (operation.op === 'delete') remove.push(key);
       else put.push({ key, value: canonical(operation.value) });
     }
-    return { put, remove };
+    return { previous, put, remove };
   }
 
   async #create(key: string, value: string): Promise<'created' | 'exists'> {
