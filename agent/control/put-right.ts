@@ -39,10 +39,15 @@ export class PutRight {
   /** Never rejects: what could not be put right now is found again. */
   async run(
     truth: Truth,
-    { revision = 0n }: SourceRead,
+    { revision = 0n, commits }: SourceRead,
     misplaced: readonly Misplaced[],
   ): Promise<readonly Finding[]> {
     const findings: Finding[] = [];
+    const head = truth.holder.state.manifest.version;
+    // It was read from the head on. Nothing lands until it is back, so nobody waits for the sweep.
+    if (commits.length === 0 && head > 0n) {
+      this.#touched.add({ key: this.#keys.commit(head), value: null, modRevision: revision });
+    }
     try {
       for (const one of misplaced) findings.push(...(await this.#reject(one)));
       await this.#sweep(truth);

@@ -108,6 +108,16 @@ export class MemoryEtcd {
     this.#term += 1n;
   }
 
+  /** All members go and come back with an older state, as from a backup. */
+  restore(revision: bigint): void {
+    this.cut();
+    const kept = this.#history.filter((one) => one.revision <= revision);
+    this.#history.splice(0, this.#history.length, ...kept);
+    this.#revision = revision;
+    this.#keys.clear();
+    for (const { events } of kept) for (const event of events) apply(this.#keys, event);
+  }
+
   compact(revision: bigint): void {
     if (revision <= this.#compacted) {
       throw new EtcdError('compacted', 'etcdserver: mvcc: required revision has been compacted');
