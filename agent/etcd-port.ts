@@ -16,7 +16,7 @@ export interface RangeRequest {
   readonly from: string;
   /** Exclusive. */
   readonly to: string;
-  /** At most so many, in the order of keys. */
+  /** At most so many, in the order of keys. EtcdError `too-large` when one answer has no room. */
   readonly limit: number;
   /** As of this revision instead of now. EtcdError `compacted` when it is gone. */
   readonly revision?: bigint;
@@ -86,7 +86,10 @@ export type EtcdErrorCode =
   | 'ambiguous'
   /** The revision asked for is compacted. */
   | 'compacted'
-  /** The request is larger than etcd takes; nothing was written. */
+  /**
+   * The request is larger than etcd takes, and nothing was written; or the answer is larger than is
+   * received here: ask for less.
+   */
   | 'too-large'
   /** These credentials may not do this; nothing was written. */
   | 'denied'

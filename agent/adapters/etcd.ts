@@ -290,7 +290,8 @@ function errorOf(error: unknown, unknown: 'unavailable' | 'ambiguous'): EtcdErro
 function codeOf(message: string): 'compacted' | 'too-large' | 'denied' | 'refused' | null {
   if (message.includes('revision has been compacted')) return 'compacted';
   if (message.includes('request is too large')) return 'too-large';
-  if (message.includes('received message larger than max')) return 'too-large';
+  // etcd's own words for a request, and the transport's, in capitals, for an answer.
+  if (/received message larger than max/i.test(message)) return 'too-large';
   if (message.includes('permission denied')) return 'denied';
   if (message.startsWith(`${status.UNAUTHENTICATED} `)) return 'denied';
   if (message.includes('too many operations')) return 'refused';

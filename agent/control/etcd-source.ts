@@ -11,8 +11,8 @@ import { decodeJws, type Jws, type Verified } from '../../shared/control/jws.ts'
 import type { Receipt } from '../../shared/control/receipt.ts';
 import type { Hasher } from '../../shared/crypto.ts';
 import type { Digest } from '../../shared/digest.ts';
-import { COMMITS_PER_READ_MAX, ETCD_PAGE_KEYS_MAX, WATCH_LAG_MS } from '../../shared/limits.ts';
-import { type Etcd, EtcdError, type KeyValue } from '../etcd-port.ts';
+import { COMMITS_PER_READ_MAX, WATCH_LAG_MS } from '../../shared/limits.ts';
+import { type Etcd, EtcdError, type KeyValue, type RangeRead } from '../etcd-port.ts';
 import {
   type CommitSource,
   type Finding,
@@ -22,6 +22,7 @@ import {
 } from '../ports.ts';
 import { collectReceipts } from './collect.ts';
 import { EtcdKeys, readCommitText, readTrustText } from './etcd-keys.ts';
+import { Pages } from './pages.ts';
 import { PutRight } from './put-right.ts';
 import type { Truth } from './repair.ts';
 import { Tail, type TailPorts, type Tiding } from './tail.ts';
@@ -41,6 +42,7 @@ export class EtcdSource implements CommitSource {
   readonly #touched = new Touched();
   readonly #putRight: PutRight;
   readonly #etcd: Etcd;
+  readonly #pages: Pages;
   readonly #ports: EtcdSourcePorts;
   readonly #tail: Tail;
   #changed = Promise.withResolvers<void>();
@@ -56,6 +58,7 @@ export class EtcdSource implements CommitSource {
     this.keys = new EtcdKeys(cluster);
     this.#newest = since ?? 0n;
     this.#etcd = ports.etcd;
+    this.#pages = new Pages(ports.etcd);
     this.#ports = ports;
     this.#putRight = new PutRight(ports.etcd, this.keys, this.#touched, ports.elapsedMs);
     const tell = (tiding: Tiding) => this.#take(tiding);
@@ -89,7 +92,9 @@ export class EtcdSource implements CommitSource {
     const seenBefore = this.#newest;
     for (let more = true; more && commits.length < COMMITS_PER_READ_MAX; ) {
       const next = from + BigInt(commits.length);
-      const page = await this.#range(this.keys.commit(next), this.keys.commitsEnd);
+      const page = await this.#read(() => {
+        return this.#pages.read(this.keys.commit(next), this.keys.commitsEnd);
+      });
       ({ revision, term } = page);
       const dense = densePart(page.kvs, next, this.keys);
       for (const { value, createRevision, modRevision } of dense) {
@@ -236,13 +241,14 @@ export class EtcdSource implements CommitSource {
   }
 
   async #get(key: string): Promise<KeyValue | null> {
-    const { kvs } = await this.#range(key, `${key}\0`, 1);
+    const range = { from: key, to: `${key}\0`, limit: 1 };
+    const { kvs } = await this.#read(() => this.#etcd.range(range));
     return kvs[0] ?? null;
   }
 
-  async #range(from: string, to: string, limit = ETCD_PAGE_KEYS_MAX) {
+  async #read(read: () => Promise<RangeRead>): Promise<RangeRead> {
     try {
-      return await this.#etcd.range({ from, to, limit });
+      return await read();
     } catch (error) {
       throw sourceError(error);
     }

@@ -27,8 +27,8 @@ export type Proposal =
   | Refusal;
 
 /**
- * Refusals: those of `decodeJws`, `screenCommit`, `verifyCommit`, `judge`; rollback, when the source
- * no longer has what is held here.
+ * Refusals: those of `decodeJws`, `screenCommit`, `verifyCommit`, `judge`; rollback, when the
+ * source no longer has what is held here.
  */
 export async function propose(
   input: unknown,
