@@ -2,7 +2,9 @@
 // call. What loses events or holds locks in a client is not here to be used. The real one is
 // `agent/adapters/etcd.ts`; the one in memory passes the same contract suite.
 //
-// Keys and values are UTF-8 texts. Revisions are etcd's: one for each transaction that wrote.
+// Values are UTF-8 texts. Keys are bytes, one a character, because others may write any: whatever
+// lies there can be named, and their order is that of strings. Ours are ASCII. Revisions are those
+// of etcd: one for each transaction that wrote.
 
 export interface KeyValue {
   readonly key: string;
