@@ -67,6 +67,8 @@ export interface Finding {
 
 export interface SourceRead {
   readonly commits: readonly unknown[];
+  /** There is more behind these. Absent: when there are as many as one read returns. */
+  readonly more?: boolean;
   /** Commit index of a version: the etcd revision of its transaction (or the version itself). */
   commitIndex(version: bigint): bigint;
   /** Raft term, 0 without one. */

@@ -273,6 +273,12 @@ export const ETCD_REQUEST_BYTES_MAX = 1536 * 1024;
  */
 export const ETCD_PAGE_KEYS_MAX = 64;
 
+/**
+ * Texts that one read of commits, or one sweep, takes in before it ends: what others wrote must
+ * neither fill the memory nor hold a turn. One page more may come.
+ */
+export const ETCD_READ_BYTES_MAX = 32 * 1024 * 1024;
+
 /** Waits between attempts to watch again: the first, and the most. */
 export const WATCH_RETRY_MS = { first: 100, most: 1_000 } as const;
 
@@ -294,8 +300,9 @@ export const TOUCHED_KEYS_MAX = 4_096;
 /** Longer values are read again when they are judged: 4,096 of these are 16 MiB. */
 export const TOUCHED_VALUE_CHARS_MAX = 4 * 1024;
 
-/** Findings put right in one turn: a flood must not stop the attestations. */
+/** Findings put right in one turn, and time for them: a flood must not stop the attestations. */
 export const REPAIRS_PER_TURN_MAX = 32;
+export const REPAIRS_TURN_MS = 1_000;
 
 /** History kept behind the oldest commit that a live agent stands on, in revisions. */
 export const COMPACTION_MARGIN = 10_000n;

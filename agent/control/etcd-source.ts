@@ -11,7 +11,7 @@ import { decodeJws, type Jws, type Verified } from '../../shared/control/jws.ts'
 import type { Receipt } from '../../shared/control/receipt.ts';
 import type { Hasher } from '../../shared/crypto.ts';
 import type { Digest } from '../../shared/digest.ts';
-import { COMMITS_PER_READ_MAX, WATCH_LAG_MS } from '../../shared/limits.ts';
+import { COMMITS_PER_READ_MAX, ETCD_READ_BYTES_MAX, WATCH_LAG_MS } from '../../shared/limits.ts';
 import { type Etcd, EtcdError, type KeyValue, type RangeRead } from '../etcd-port.ts';
 import {
   type CommitSource,
@@ -22,7 +22,7 @@ import {
 } from '../ports.ts';
 import { collectReceipts } from './collect.ts';
 import { EtcdKeys, readCommitText, readTrustText } from './etcd-keys.ts';
-import { Pages } from './pages.ts';
+import { Pages, sizeOf } from './pages.ts';
 import { PutRight } from './put-right.ts';
 import type { Truth } from './repair.ts';
 import { Tail, type TailPorts, type Tiding } from './tail.ts';
@@ -90,7 +90,8 @@ export class EtcdSource implements CommitSource {
     let newest = 0n;
     // Before: another read may see more and be answered first.
     const seenBefore = this.#newest;
-    for (let more = true; more && commits.length < COMMITS_PER_READ_MAX; ) {
+    let [more, size] = [true, 0];
+    while (more && commits.length < COMMITS_PER_READ_MAX && size < ETCD_READ_BYTES_MAX) {
       const next = from + BigInt(commits.length);
       const page = await this.#read(() => {
         return this.#pages.read(this.keys.commit(next), this.keys.commitsEnd);
@@ -104,6 +105,7 @@ export class EtcdSource implements CommitSource {
       }
       // Behind a hole nothing counts, however many there are.
       more = page.more && dense.length === page.kvs.length;
+      size += sizeOf(page);
     }
     this.#hasten(newest);
     const { seen } = this;
@@ -112,6 +114,7 @@ export class EtcdSource implements CommitSource {
     if (revision > this.#newest) this.#newest = revision;
     return {
       commits,
+      more,
       commitIndex: (version) => indexes.get(version) ?? 0n,
       term,
       revision,

@@ -138,7 +138,8 @@ async function followCommits(desk: Desk, ports: Ports): Promise<FollowedCommits>
       desk.alarm(older);
       return refused(older);
     }
-    if (!moved || read.commits.length < COMMITS_PER_READ_MAX) return ended('all');
+    const { commits, more = commits.length >= COMMITS_PER_READ_MAX } = read;
+    if (!moved || !more) return ended('all');
   }
 }
 

@@ -30,3 +30,8 @@ export class Pages {
     }
   }
 }
+
+/** Characters of a page's values: what it takes to hold it. */
+export function sizeOf({ kvs }: RangeRead): number {
+  return kvs.reduce((sum, { value }) => sum + value.length, 0);
+}

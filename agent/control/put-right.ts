@@ -8,7 +8,7 @@ import { canonical, utf8 } from '../../shared/canonical.ts';
 import { MissingNodeError } from '../../shared/control/merkle-map.ts';
 import type { Hasher } from '../../shared/crypto.ts';
 import { digestBytes } from '../../shared/digest.ts';
-import { REPAIRS_PER_TURN_MAX } from '../../shared/limits.ts';
+import { REPAIRS_PER_TURN_MAX, REPAIRS_TURN_MS } from '../../shared/limits.ts';
 import { type Etcd, EtcdError, type Transaction } from '../etcd-port.ts';
 import type { Finding, Misplaced, SourceRead } from '../ports.ts';
 import { type EtcdKeys, readCommitText, readTrustText } from './etcd-keys.ts';
@@ -21,11 +21,13 @@ export class PutRight {
   readonly #keys: EtcdKeys;
   readonly #touched: Touched;
   readonly #sweep: Sweep;
+  readonly #elapsedMs: () => number;
 
   constructor(etcd: Etcd, keys: EtcdKeys, touched: Touched, elapsedMs: () => number) {
     this.#etcd = etcd;
     this.#keys = keys;
     this.#touched = touched;
+    this.#elapsedMs = elapsedMs;
     this.#sweep = new Sweep(etcd, keys, touched, elapsedMs);
   }
 
@@ -45,16 +47,26 @@ export class PutRight {
       await attempt(async () => findings.push(...(await this.#reject(one, truth))));
     }
     await attempt(() => this.#sweep.run(truth));
-    const mentions = this.#touched.take(revision, REPAIRS_PER_TURN_MAX);
-    for (const [i, mention] of mentions.entries()) {
+    findings.push(...(await this.#judgeSome(truth, revision)));
+    return findings;
+  }
+
+  async #judgeSome(truth: Truth, revision: bigint): Promise<readonly Finding[]> {
+    const findings: Finding[] = [];
+    const waiting = [...this.#touched.take(revision, REPAIRS_PER_TURN_MAX)];
+    const startMs = this.#elapsedMs();
+    while (this.#elapsedMs() - startMs <= REPAIRS_TURN_MS) {
+      const mention = waiting.shift();
+      if (mention === undefined) break;
       const outcome = await attempt(async () => {
         findings.push(...(await this.#judge(mention, truth, revision)));
       });
       if (outcome !== 'silent') continue;
       // Each of the others would wait for etcd as long.
-      for (const left of mentions.slice(i)) this.#touched.add(left);
+      waiting.push(mention);
       break;
     }
+    for (const left of waiting) this.#touched.add(left);
     return findings;
   }
 

@@ -6,10 +6,15 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { MissingNodeError } from '../../shared/control/merkle-map.ts';
-import { SWEEP_INTERVAL_MS, SWEEP_KEYS_MAX, SWEEP_STRETCH_KEYS } from '../../shared/limits.ts';
+import {
+  ETCD_READ_BYTES_MAX,
+  SWEEP_INTERVAL_MS,
+  SWEEP_KEYS_MAX,
+  SWEEP_STRETCH_KEYS,
+} from '../../shared/limits.ts';
 import { type Etcd, endOf, type KeyValue } from '../etcd-port.ts';
 import type { EtcdKeys } from './etcd-keys.ts';
-import { Pages } from './pages.ts';
+import { Pages, sizeOf } from './pages.ts';
 import { expectedKeys, repairOf, type Truth } from './repair.ts';
 import type { Touched } from './touched.ts';
 
@@ -37,9 +42,9 @@ export class Sweep {
     this.#sweptAtMs = nowMs;
     const [from, end] = [this.#cursor, endOf(this.#keys.control)];
     const present = new Set<string>();
-    let [to, revision] = [from, 0n];
+    let [to, revision, size] = [from, 0n, 0];
     try {
-      while (to < end && present.size < SWEEP_KEYS_MAX) {
+      while (to < end && present.size < SWEEP_KEYS_MAX && size < ETCD_READ_BYTES_MAX) {
         const page = await this.#pages.read(to, end);
         for (const kv of page.kvs) {
           present.add(kv.key);
@@ -47,6 +52,7 @@ export class Sweep {
         }
         to = page.more ? `${page.kvs.at(-1)?.key}\0` : end;
         ({ revision } = page);
+        size += sizeOf(page);
       }
     } finally {
       this.#cursor = to < end ? to : this.#keys.control;

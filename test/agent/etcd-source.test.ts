@@ -7,6 +7,7 @@ import { EtcdSource } from '../../agent/control/etcd-source.ts';
 import { type Etcd, EtcdError } from '../../agent/etcd-port.ts';
 import { SourceError } from '../../agent/ports.ts';
 import { canonical } from '../../shared/canonical.ts';
+import { ETCD_PAGE_KEYS_MAX, ETCD_READ_BYTES_MAX } from '../../shared/limits.ts';
 import { commitNamed } from '../contract/commit-source.ts';
 import { MemoryEtcd } from '../fakes/memory-etcd.ts';
 import { crypto } from '../shared/kit.ts';
@@ -167,6 +168,26 @@ describe('a commit lands on top of the one that it names', () => {
   test('which is nothing, behind the first: nothing is written', async () => {
     expect(await sourceOn().append(2n, commitNamed('first again'))).toBe('detached');
   });
+});
+
+// Attack (I16): commits in form only, as large and as many as etcd takes, read by every agent at
+// every turn.
+test('one read takes in so many bytes, says that there is more, and the next goes on', async () => {
+  const text = JSON.stringify('x'.repeat(1024 * 1024));
+  const most = Math.ceil(ETCD_READ_BYTES_MAX / text.length);
+  const count = most + ETCD_PAGE_KEYS_MAX;
+  for (let i = 1; i <= count; i++) await write(keys.commit(BigInt(i)), text);
+  const source = sourceOn();
+  const lengths: number[] = [];
+  for (let from = 1n; ; ) {
+    const { commits, more } = await source.read(from);
+    lengths.push(commits.length);
+    from += BigInt(commits.length);
+    if (more !== true) break;
+  }
+  expect(Math.max(...lengths)).toBeLessThanOrEqual(most + ETCD_PAGE_KEYS_MAX);
+  expect(lengths.length).toBeGreaterThan(1);
+  expect(lengths.reduce((sum, length) => sum + length, 0)).toBe(count);
 });
 
 describe('a store that went back (C13)', () => {

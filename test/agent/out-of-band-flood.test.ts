@@ -6,8 +6,10 @@ import { EtcdError, endOf } from '../../agent/etcd-port.ts';
 import { utf8 } from '../../shared/canonical.ts';
 import { digestBytes } from '../../shared/digest.ts';
 import {
+  ETCD_READ_BYTES_MAX,
   ETCD_RECEIVE_BYTES_MAX,
   ETCD_REQUEST_BYTES_MAX,
+  REPAIRS_TURN_MS,
   TOUCHED_KEYS_MAX,
 } from '../../shared/limits.ts';
 import { Cluster, keys } from '../fakes/cluster.ts';
@@ -84,6 +86,52 @@ describe('more large values than one answer takes', () => {
     expect(await cluster.at(record)).toContain('acme');
     for (const name of names) expect(await cluster.at(name)).toBeNull();
   });
+});
+
+// Attack (I16): values that nobody moves, so that every sweep reads all of them in one turn.
+test('a sweep takes in so many bytes, and the next one goes on behind them', async () => {
+  const sizes: number[] = [];
+  const client = cluster.etcd.client();
+  cluster.wrap = {
+    range: async (request) => {
+      const read = await client.range(request);
+      sizes.push(read.kvs.reduce((sum, { value }) => sum + value.length, 0));
+      return read;
+    },
+  };
+  for (const source of cluster.sources.values()) source.close();
+  for (let i = 0; i < TOO_MANY * 2; i++) await cluster.write(keys.rejectedAt(BigInt(i)), LARGE);
+  await cluster.write(`${keys.control}z`, 'behind all of them');
+  await cluster.begin('eu1');
+  sizes.length = 0;
+  await cluster.fleet.turn('eu1');
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  expect(bytes).toBeLessThan(ETCD_READ_BYTES_MAX + ETCD_RECEIVE_BYTES_MAX);
+  for (let i = 0; i < 6; i++) {
+    cluster.elapsedMs += 30_000;
+    await cluster.fleet.round();
+  }
+  expect(await cluster.at(`${keys.control}z`)).toBeNull();
+});
+
+test('a turn that takes long leaves what is left to the next ones', async () => {
+  const client = cluster.etcd.client();
+  cluster.wrap = {
+    txn: (transaction) => {
+      cluster.elapsedMs += REPAIRS_TURN_MS / 4;
+      return client.txn(transaction);
+    },
+  };
+  await cluster.begin('eu1');
+  await cluster.fleet.round(2);
+  const names = Array.from({ length: 20 }, (_, i) => `${keys.control}a/${i}`);
+  for (const name of names) await cluster.write(name, '');
+  await settled();
+  const left = async () => Object.keys(await cluster.under(`${keys.control}a/`)).length;
+  await cluster.fleet.turn('eu1');
+  expect(await left()).toBe(15);
+  for (let i = 0; i < 3; i++) await cluster.fleet.turn('eu1');
+  expect(await left()).toBe(0);
 });
 
 test('a finding that etcd refuses to have put right does not stop the others', async () => {
