@@ -51,13 +51,16 @@ export interface CommitSource {
   ): Promise<readonly Finding[]>;
 }
 
-/** What lies where the next commit or trust document belongs, and is none to anybody, ever. */
-export interface Misplaced {
-  readonly kind: 'commit' | 'trust';
-  readonly version: bigint;
-  /** As `read` or `trust` told it. */
-  readonly input: unknown;
-}
+export type Misplaced =
+  /** What lies where the next commit or trust document belongs, and is none to anybody, ever. */
+  | {
+      readonly kind: 'commit' | 'trust';
+      readonly version: bigint;
+      /** As `read` or `trust` told it. */
+      readonly input: unknown;
+    }
+  /** The newest commit that is held is not where it belongs. */
+  | { readonly kind: 'head'; readonly version: bigint };
 
 /** A key that was changed outside a commit. `done`: this agent put it right, not another. */
 export interface Finding {

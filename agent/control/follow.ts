@@ -40,8 +40,12 @@ export interface Followed {
   readonly read: SourceRead | null;
 }
 
-/** `next`: what lies in the place of the next commit and was refused. */
-type FollowedCommits = Omit<Followed, 'misplaced'> & { readonly next: Refused | null };
+type FollowedCommits = Omit<Followed, 'misplaced'> & {
+  /** What lies in the place of the next commit and was refused. */
+  readonly next: Refused | null;
+  /** The version that was held when it was read. */
+  readonly head: bigint;
+};
 
 type Refused = {
   readonly version: bigint;
@@ -70,12 +74,13 @@ export async function follow(desk: Desk, ports: Ports): Promise<Followed> {
 
 /** What of the refused is so for ever, and may be taken away. */
 async function judge(
-  { next, ...followed }: FollowedCommits,
+  { next, head, ...followed }: FollowedCommits,
   trust: ReadTrust,
   desk: Desk,
   { crypto }: Ports,
 ): Promise<Followed> {
   const misplaced: Misplaced[] = [];
+  if (followed.state === 'replaced') misplaced.push({ kind: 'head', version: head });
   let isOpen = false;
   if (trust.next !== null) {
     const { input, refusal } = trust.next;
@@ -106,9 +111,9 @@ async function followCommits(desk: Desk, ports: Ports): Promise<FollowedCommits>
     const { version } = desk.holder.state.manifest;
     const from = version === 0n ? 1n : version;
     const read = await fromSource(desk, () => ports.source.read(from));
-    if (read === null) return { ...UNREADABLE, next: null };
+    if (read === null) return { ...UNREADABLE, next: null, head: version };
     const ended = (state: Followed['state'], next: Refused | null = null): FollowedCommits => {
-      return { state, rollback: null, next, read };
+      return { state, rollback: null, next, head: version, read };
     };
     const rollback = lossOf(version, read);
     if (rollback !== null) {

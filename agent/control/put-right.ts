@@ -34,17 +34,15 @@ export class PutRight {
   /** Never rejects: what could not be put right now is found again. */
   async run(
     truth: Truth,
-    { revision = 0n, commits }: SourceRead,
+    { revision = 0n }: SourceRead,
     misplaced: readonly Misplaced[],
   ): Promise<readonly Finding[]> {
     const findings: Finding[] = [];
-    const head = truth.holder.state.manifest.version;
-    // It was read from the head on. Nothing lands until it is back, so nobody waits for the sweep.
-    if (commits.length === 0 && head > 0n) {
-      this.#touched.add({ key: this.#keys.commit(head), value: null, modRevision: revision });
-    }
     for (const one of misplaced) {
-      await attempt(async () => findings.push(...(await this.#reject(one, truth))));
+      await attempt(async () => {
+        const mend = one.kind === 'head' ? this.#restore(one, truth) : this.#reject(one, truth);
+        findings.push(...(await mend));
+      });
     }
     await attempt(() => this.#sweep.run(truth));
     findings.push(...(await this.#judgeSome(truth, revision)));
@@ -70,8 +68,18 @@ export class PutRight {
     return findings;
   }
 
+  /** Nothing lands until it is back, so it waits for no other key. No commit takes one away. */
+  async #restore({ version }: Misplaced, truth: Truth): Promise<readonly Finding[]> {
+    const key = this.#keys.commit(version);
+    this.#touched.forget(key);
+    return this.#mend(await this.#found({ key, modRevision: 0n }), truth);
+  }
+
   /** The next version's place is freed; what lay there is kept as evidence (C2). */
-  async #reject({ kind, version, input }: Misplaced, truth: Truth): Promise<readonly Finding[]> {
+  async #reject(
+    { kind, version, input }: Extract<Misplaced, { readonly input: unknown }>,
+    truth: Truth,
+  ): Promise<readonly Finding[]> {
     const key = kind === 'commit' ? this.#keys.commit(version) : this.#keys.trust(version);
     const there = await this.#found({ key, modRevision: 0n });
     const read = kind === 'commit' ? readCommitText : readTrustText;
@@ -83,8 +91,14 @@ export class PutRight {
 
   async #judge(mention: Mention, truth: Truth, revision: bigint): Promise<readonly Finding[]> {
     const found = await this.#found(mention);
+    if (found.modRevision <= revision) return this.#mend(found, truth);
     // Written since: judged when the fold is as new.
-    const repair = found.modRevision > revision ? 'later' : repairOf(found, this.#keys, truth);
+    this.#touched.add(found);
+    return [];
+  }
+
+  async #mend(found: Found, truth: Truth): Promise<readonly Finding[]> {
+    const repair = repairOf(found, this.#keys, truth);
     if (repair === 'later') this.#touched.add(found);
     if (repair === null || repair === 'later') return [];
     if (await isForked(repair, this.#keys, truth)) return [];

@@ -29,6 +29,11 @@ export class Touched {
     }
   }
 
+  /** It is judged otherwise. */
+  forget(key: string): void {
+    this.#keys.delete(key);
+  }
+
   /** Takes out what was written up to `revision`, the oldest first, `most` of them. */
   take(revision: bigint, most: number): readonly Mention[] {
     const taken: Mention[] = [];

@@ -3,6 +3,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Jws } from '../../shared/control/jws.ts';
+import { TOUCHED_KEYS_MAX } from '../../shared/limits.ts';
 import { Cluster, keys } from '../fakes/cluster.ts';
 import { priorityOf, settled } from '../fakes/fleet.ts';
 import { commit, SITES } from '../shared/kit.ts';
@@ -53,6 +54,19 @@ describe('the newest commit deleted', () => {
     await deleteCommit(2n);
     await cluster.fleet.round(2);
     expect(Object.keys(await cluster.under(keys.commits))).toEqual([1n, 2n].map(keys.commit, keys));
+  });
+
+  // Attack: whoever deletes it writes on, so that it never has its turn among all those keys.
+  test.each([
+    ['deleted', () => deleteCommit(2n)],
+    ['replaced', () => cluster.write(keys.commit(2n), '{}')],
+  ])('%s, and a flood of keys behind it: it comes back at once', async (_, spoil) => {
+    const before = await cluster.at(keys.commit(2n));
+    await spoil();
+    for (let i = 0; i < TOUCHED_KEYS_MAX; i++) await cluster.write(`${keys.control}a/${i}`, '');
+    await settled();
+    await cluster.fleet.round();
+    expect(await cluster.at(keys.commit(2n))).toBe(before);
   });
 
   test.each([
