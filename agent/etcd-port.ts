@@ -2,7 +2,9 @@
 // call. What loses events or holds locks in a client is not here to be used. The real one is
 // `agent/adapters/etcd.ts`; the one in memory passes the same contract suite.
 //
-// Keys and values are UTF-8 texts. Revisions are etcd's: one for each transaction that wrote.
+// Values are UTF-8 texts. Keys are bytes, one a character, because others may write any: whatever
+// lies there can be named, and their order is that of strings. Ours are ASCII. Revisions are those
+// of etcd: one for each transaction that wrote.
 
 export interface KeyValue {
   readonly key: string;
@@ -16,7 +18,7 @@ export interface RangeRequest {
   readonly from: string;
   /** Exclusive. */
   readonly to: string;
-  /** At most so many, in the order of keys. */
+  /** At most so many, in the order of keys. EtcdError `too-large` when one answer has no room. */
   readonly limit: number;
   /** As of this revision instead of now. EtcdError `compacted` when it is gone. */
   readonly revision?: bigint;
@@ -86,7 +88,10 @@ export type EtcdErrorCode =
   | 'ambiguous'
   /** The revision asked for is compacted. */
   | 'compacted'
-  /** The request is larger than etcd takes; nothing was written. */
+  /**
+   * The request is larger than etcd takes, and nothing was written; or the answer is larger than is
+   * received here: ask for less.
+   */
   | 'too-large'
   /** These credentials may not do this; nothing was written. */
   | 'denied'

@@ -52,6 +52,7 @@ export class Agent {
   #source: SourceRead | null = null;
   /** What the last look at the source said. */
   #readable = true;
+  #rollback: Refusal | null = null;
   #turning: Promise<unknown> = Promise.resolve();
   #attestedAtMs = 0;
   /** What was held when this agent last spoke, or would have. */
@@ -181,11 +182,14 @@ export class Agent {
   /**
    * A commit that somebody signed, for the source; it is followed from there (C2). It is judged on
    * what is held; where that does not let it land, once more on what is decided by now. While the
-   * source cannot be read, it is said at once.
+   * source cannot be read, it is said at once. While it does not have what is held, nothing lands
+   * (refusal: rollback), and nothing is said to have landed.
    */
   async propose(input: unknown): Promise<Proposal> {
     if (!this.#readable) return UNREADABLE;
-    const judged = () => propose(input, this.holder, this.nodes, this.#ports);
+    const judged = async () => {
+      return this.#rollback ?? propose(input, this.holder, this.nodes, this.#ports);
+    };
     const first = await judged();
     if (first.kind === 'landed' || first.kind === 'unavailable') return first;
     await this.catchUp();
@@ -248,6 +252,7 @@ export class Agent {
     const followed = await follow(this.#hold, this.#ports);
     this.#source = followed.read ?? this.#source;
     this.#readable = followed.state !== 'unreadable';
+    this.#rollback = followed.rollback;
     if (followed.read?.lost === true) this.#sworn.lose();
     return followed;
   }

@@ -17,9 +17,11 @@ export interface CommitSource {
   read(from: bigint): Promise<SourceRead>;
   /**
    * Puts a signed commit in place, once and for all, if nobody was first (C2); 'exists' when
-   * somebody was. Rejects with SourceError when it was not written, or may be: read it back.
+   * somebody was. 'detached', where the source can compare: the commit before it is gone, or is
+   * another than it names. Rejects with SourceError when it was not written, or may be: read it
+   * back.
    */
-  append(version: bigint, jws: Jws): Promise<'created' | 'exists'>;
+  append(version: bigint, jws: Jws): Promise<'created' | 'exists' | 'detached'>;
   /**
    * The signed trust document of a version, unverified; null only where there is none: what is no
    * JSON is something that will be refused. Rejects with SourceError.
@@ -49,13 +51,16 @@ export interface CommitSource {
   ): Promise<readonly Finding[]>;
 }
 
-/** What lies where the next commit or trust document belongs, and is none to anybody, ever. */
-export interface Misplaced {
-  readonly kind: 'commit' | 'trust';
-  readonly version: bigint;
-  /** As `read` or `trust` told it. */
-  readonly input: unknown;
-}
+export type Misplaced =
+  /** What lies where the next commit or trust document belongs, and is none to anybody, ever. */
+  | {
+      readonly kind: 'commit' | 'trust';
+      readonly version: bigint;
+      /** As `read` or `trust` told it. */
+      readonly input: unknown;
+    }
+  /** The newest commit that is held is not where it belongs. */
+  | { readonly kind: 'head'; readonly version: bigint };
 
 /** A key that was changed outside a commit. `done`: this agent put it right, not another. */
 export interface Finding {
@@ -65,6 +70,8 @@ export interface Finding {
 
 export interface SourceRead {
   readonly commits: readonly unknown[];
+  /** There is more behind these. Absent: when there are as many as one read returns. */
+  readonly more?: boolean;
   /** Commit index of a version: the etcd revision of its transaction (or the version itself). */
   commitIndex(version: bigint): bigint;
   /** Raft term, 0 without one. */
@@ -77,6 +84,8 @@ export interface SourceRead {
   readonly lost?: boolean;
   /** etcd has forgotten revisions that were seen: it was restored from an older state (C13). */
   readonly wentBack?: boolean;
+  /** It did so once since this agent started, however far it has come again. */
+  readonly restored?: boolean;
 }
 
 export class SourceError extends Error {

@@ -293,8 +293,17 @@ export const ETCD_RECEIVE_BYTES_MAX = 64 * 1024 * 1024;
 /** What etcd takes in one request (`--max-request-bytes`); the rest is its own framing. */
 export const ETCD_REQUEST_BYTES_MAX = 1536 * 1024;
 
-/** Keys of one page: 64 of the largest commits stay under ETCD_RECEIVE_BYTES_MAX. */
+/**
+ * Keys of one page: 64 of the largest commits stay under ETCD_RECEIVE_BYTES_MAX. Where others wrote
+ * larger values, it is halved.
+ */
 export const ETCD_PAGE_KEYS_MAX = 64;
+
+/**
+ * Texts that one read of commits, or one sweep, takes in before it ends: what others wrote must
+ * neither fill the memory nor hold a turn. One page more may come.
+ */
+export const ETCD_READ_BYTES_MAX = 32 * 1024 * 1024;
 
 /** Waits between attempts to watch again: the first, and the most. */
 export const WATCH_RETRY_MS = { first: 100, most: 1_000 } as const;
@@ -308,11 +317,18 @@ export const SWEEP_INTERVAL_MS = 30_000;
 /** Keys of one sweep: 32 MiB of the largest records. */
 export const SWEEP_KEYS_MAX = 1_024;
 
+/** Keys of the fold that a sweep looks at in one go: a few ms, then requests have their turn. */
+export const SWEEP_STRETCH_KEYS = 4_096;
+
 /** Keys known to be changed and not judged yet; beyond it the sweep finds them. */
 export const TOUCHED_KEYS_MAX = 4_096;
 
-/** Findings put right in one turn: a flood must not stop the attestations. */
+/** Longer values are read again when they are judged: 4,096 of these are 16 MiB. */
+export const TOUCHED_VALUE_CHARS_MAX = 4 * 1024;
+
+/** Findings put right in one turn, and time for them: a flood must not stop the attestations. */
 export const REPAIRS_PER_TURN_MAX = 32;
+export const REPAIRS_TURN_MS = 1_000;
 
 /** History kept behind the oldest commit that a live agent stands on, in revisions. */
 export const COMPACTION_MARGIN = 10_000n;

@@ -69,8 +69,8 @@ export class EtcdCluster implements Etcd {
   /** A read may be asked of the next member at once: it changes nothing. */
   async range({ from, to, limit, revision }: RangeRequest): Promise<RangeRead> {
     const request = {
-      key: Buffer.from(from),
-      range_end: Buffer.from(to),
+      key: bytesOf(from),
+      range_end: bytesOf(to),
       limit,
       ...(revision === undefined ? {} : { revision: revision.toString() }),
     };
@@ -97,14 +97,14 @@ export class EtcdCluster implements Etcd {
       compare: compare.map(({ key, modRevision }) => ({
         result: 'Equal' as const,
         target: 'Mod' as const,
-        key: Buffer.from(key),
+        key: bytesOf(key),
         mod_revision: modRevision.toString(),
       })),
       success: [
         ...put.map(({ key, value }) => ({
-          request_put: { key: Buffer.from(key), value: Buffer.from(value) },
+          request_put: { key: bytesOf(key), value: Buffer.from(value) },
         })),
-        ...remove.map((key) => ({ request_delete_range: { key: Buffer.from(key) } })),
+        ...remove.map((key) => ({ request_delete_range: { key: bytesOf(key) } })),
       ],
     };
     try {
@@ -175,8 +175,8 @@ class EtcdWatch implements Watch {
       if (this.#isClosed) raw.cancel();
       stream.write({
         create_request: {
-          key: Buffer.from(prefix),
-          range_end: Buffer.from(endOf(prefix)),
+          key: bytesOf(prefix),
+          range_end: bytesOf(endOf(prefix)),
           start_revision: revision.toString(),
           progress_notify: true,
           fragment: true,
@@ -230,9 +230,14 @@ function eventOf({ type, kv }: IWatchResponse['events'][number]): WatchEvent {
   return { kind: 'put', key, modRevision, ...rest };
 }
 
+/** Of a key. Attack: one that is no text, and as a text would name another, or none. */
+function bytesOf(key: string): Buffer {
+  return Buffer.from(key, 'latin1');
+}
+
 function keyValue(kv: IWatchResponse['events'][number]['kv']) {
   return {
-    key: kv.key.toString('utf8'),
+    key: kv.key.toString('latin1'),
     value: kv.value.toString('utf8'),
     createRevision: BigInt(kv.create_revision),
     modRevision: BigInt(kv.mod_revision),
@@ -290,7 +295,8 @@ function errorOf(error: unknown, unknown: 'unavailable' | 'ambiguous'): EtcdErro
 function codeOf(message: string): 'compacted' | 'too-large' | 'denied' | 'refused' | null {
   if (message.includes('revision has been compacted')) return 'compacted';
   if (message.includes('request is too large')) return 'too-large';
-  if (message.includes('received message larger than max')) return 'too-large';
+  // etcd's own words for a request, and the transport's, in capitals, for an answer.
+  if (/received message larger than max/i.test(message)) return 'too-large';
   if (message.includes('permission denied')) return 'denied';
   if (message.startsWith(`${status.UNAUTHENTICATED} `)) return 'denied';
   if (message.includes('too many operations')) return 'refused';

@@ -10,8 +10,9 @@ import { envelopeKind } from '../../shared/control/envelope.ts';
 import { decodeJws, type Jws, type Verified } from '../../shared/control/jws.ts';
 import type { Receipt } from '../../shared/control/receipt.ts';
 import type { Hasher } from '../../shared/crypto.ts';
-import { COMMITS_PER_READ_MAX, ETCD_PAGE_KEYS_MAX, WATCH_LAG_MS } from '../../shared/limits.ts';
-import { type Etcd, EtcdError, type KeyValue } from '../etcd-port.ts';
+import type { Digest } from '../../shared/digest.ts';
+import { COMMITS_PER_READ_MAX, ETCD_READ_BYTES_MAX, WATCH_LAG_MS } from '../../shared/limits.ts';
+import { type Etcd, EtcdError, type KeyValue, type RangeRead } from '../etcd-port.ts';
 import {
   type CommitSource,
   type Finding,
@@ -21,6 +22,7 @@ import {
 } from '../ports.ts';
 import { collectReceipts } from './collect.ts';
 import { EtcdKeys, readCommitText, readTrustText } from './etcd-keys.ts';
+import { Pages, sizeOf } from './pages.ts';
 import { PutRight } from './put-right.ts';
 import type { Truth } from './repair.ts';
 import { Tail, type TailPorts, type Tiding } from './tail.ts';
@@ -32,7 +34,7 @@ export interface EtcdSourcePorts extends Pick<TailPorts, 'etcd' | 'pause' | 'tro
   readonly elapsedMs: () => number;
 }
 
-/** Attempts to append when somebody changed the head and not the version. */
+/** Attempts to append when somebody changed the head, or the commit before, meanwhile. */
 const APPEND_ATTEMPTS = 3;
 
 export class EtcdSource implements CommitSource {
@@ -40,12 +42,15 @@ export class EtcdSource implements CommitSource {
   readonly #touched = new Touched();
   readonly #putRight: PutRight;
   readonly #etcd: Etcd;
+  readonly #pages: Pages;
   readonly #ports: EtcdSourcePorts;
   readonly #tail: Tail;
   #changed = Promise.withResolvers<void>();
   #lost = false;
   /** The newest revision that was ever shown. */
   #newest: bigint;
+  /** It was once shown less than that (C13). */
+  #restored = false;
   #laggingSinceMs: number | null = null;
 
   /** `since`: the revision up to which this agent has seen everything; null for a new one. */
@@ -53,6 +58,7 @@ export class EtcdSource implements CommitSource {
     this.keys = new EtcdKeys(cluster);
     this.#newest = since ?? 0n;
     this.#etcd = ports.etcd;
+    this.#pages = new Pages(ports.etcd);
     this.#ports = ports;
     this.#putRight = new PutRight(ports.etcd, this.keys, this.#touched, ports.elapsedMs);
     const tell = (tiding: Tiding) => this.#take(tiding);
@@ -82,9 +88,14 @@ export class EtcdSource implements CommitSource {
     const indexes = new Map<bigint, bigint>();
     let { revision, term } = { revision: 0n, term: 0n };
     let newest = 0n;
-    for (let more = true; more && commits.length < COMMITS_PER_READ_MAX; ) {
+    // Before: another read may see more and be answered first.
+    const seenBefore = this.#newest;
+    let [more, size] = [true, 0];
+    while (more && commits.length < COMMITS_PER_READ_MAX && size < ETCD_READ_BYTES_MAX) {
       const next = from + BigInt(commits.length);
-      const page = await this.#range(this.keys.commit(next), this.keys.commitsEnd);
+      const page = await this.#read(() => {
+        return this.#pages.read(this.keys.commit(next), this.keys.commitsEnd);
+      });
       ({ revision, term } = page);
       const dense = densePart(page.kvs, next, this.keys);
       for (const { value, createRevision, modRevision } of dense) {
@@ -94,19 +105,23 @@ export class EtcdSource implements CommitSource {
       }
       // Behind a hole nothing counts, however many there are.
       more = page.more && dense.length === page.kvs.length;
+      size += sizeOf(page);
     }
     this.#hasten(newest);
     const { seen } = this;
-    const wentBack = revision < this.#newest;
-    if (!wentBack) this.#newest = revision;
+    const wentBack = revision < seenBefore;
+    this.#restored ||= wentBack;
+    if (revision > this.#newest) this.#newest = revision;
     return {
       commits,
+      more,
       commitIndex: (version) => indexes.get(version) ?? 0n,
       term,
       revision,
       ...(seen === null ? {} : { seen }),
       lost: this.#lost,
       wentBack,
+      restored: this.#restored,
     };
   }
 
@@ -114,18 +129,20 @@ export class EtcdSource implements CommitSource {
    * One transaction (C2). Whoever does not hear how it ended reads the commit back: the same text
    * means that it was ours.
    */
-  async append(version: bigint, jws: Jws): Promise<'created' | 'exists'> {
+  async append(version: bigint, jws: Jws): Promise<'created' | 'exists' | 'detached'> {
     const text = canonical(jws);
     const { keys } = this;
-    const { put, remove } = this.#records(jws);
+    const { previous, put, remove } = this.#records(jws);
     for (let attempt = 1; attempt <= APPEND_ATTEMPTS; attempt++) {
-      const head = await this.#get(keys.head);
-      const there = await this.#get(keys.commit(version));
-      if (there !== null) return there.value === text ? 'created' : 'exists';
-      const compare = [
-        { key: keys.head, modRevision: head?.modRevision ?? 0n },
-        { key: keys.commit(version), modRevision: 0n },
-      ];
+      const names = [keys.head, keys.commit(version), keys.commit(version - 1n)] as const;
+      const [head, there, before] = await Promise.all(names.map((key) => this.#get(key)));
+      if (there) return there.value === text ? 'created' : 'exists';
+      // Attack: the newest commit deleted, so that what comes next lands where nobody reads it.
+      if (version > 1n && (!before || this.#digestOf(before) !== previous)) return 'detached';
+      const compare = names.map((key, i) => ({
+        key,
+        modRevision: [head, there, before][i]?.modRevision ?? 0n,
+      }));
       const done = await this.#txn({
         compare,
         put: [{ key: keys.commit(version), value: text }, ...put],
@@ -134,7 +151,7 @@ export class EtcdSource implements CommitSource {
       if (done === 'written') return 'created';
       if (done === 'unknown') return this.#readBack(version, text);
     }
-    return 'exists';
+    throw new SourceError(`commit ${version} was not written: others write the head all the time`);
   }
 
   async trust(version: bigint): Promise<unknown> {
@@ -177,12 +194,18 @@ export class EtcdSource implements CommitSource {
     return this.#putRight.run(truth, read, misplaced);
   }
 
-  /** What a commit's operations make of the records, and the head it leads to. */
+  /** Of the envelope that lies at a key of `commits/`; null where it is none. */
+  #digestOf(there: KeyValue): Digest | null {
+    const decoded = decodeJws(readCommitText(there.value), envelopeKind, this.#ports.hasher);
+    return 'claimed' in decoded ? decoded.digest : null;
+  }
+
+  /** What a commit follows, what its operations make of the records, the head it leads to. */
   #records(jws: Jws) {
     const decoded = decodeJws(jws, envelopeKind, this.#ports.hasher);
     // Only what was judged is appended, so this is a fault of ours.
     if (!('claimed' in decoded)) throw new Error(`not a commit: ${decoded.code}`);
-    const { generation, version, operations } = decoded.claimed;
+    const { generation, version, previous, operations } = decoded.claimed;
     const head = canonical({ generation, version, envelope: decoded.digest });
     const put = [{ key: this.keys.head, value: head }];
     const remove: string[] = [];
@@ -191,7 +214,7 @@ export class EtcdSource implements CommitSource {
       if (operation.op === 'delete') remove.push(key);
       else put.push({ key, value: canonical(operation.value) });
     }
-    return { put, remove };
+    return { previous, put, remove };
   }
 
   async #create(key: string, value: string): Promise<'created' | 'exists'> {
@@ -221,13 +244,14 @@ export class EtcdSource implements CommitSource {
   }
 
   async #get(key: string): Promise<KeyValue | null> {
-    const { kvs } = await this.#range(key, `${key}\0`, 1);
+    const range = { from: key, to: `${key}\0`, limit: 1 };
+    const { kvs } = await this.#read(() => this.#etcd.range(range));
     return kvs[0] ?? null;
   }
 
-  async #range(from: string, to: string, limit = ETCD_PAGE_KEYS_MAX) {
+  async #read(read: () => Promise<RangeRead>): Promise<RangeRead> {
     try {
-      return await this.#etcd.range({ from, to, limit });
+      return await read();
     } catch (error) {
       throw sourceError(error);
     }

@@ -28,17 +28,24 @@ export interface Desk {
 
 export interface Followed {
   /**
-   * `all`: what is held is all there is. `replaced`: another commit lies in the place of the head.
-   * `halted`: the head is gone, or what follows it cannot be judged by this agent.
+   * `all`: what is held is all there is. `replaced`: another commit, or none, lies in the place of
+   * the head. `halted`: the source is an older one, or what follows the head cannot be judged by
+   * this agent.
    */
   readonly state: 'all' | 'replaced' | 'halted' | 'unreadable';
+  /** The source does not have the head that is held, so nothing can be put on top of it. */
+  readonly rollback: Refusal | null;
   readonly misplaced: readonly Misplaced[];
   /** null when nothing could be read. */
   readonly read: SourceRead | null;
 }
 
-/** `next`: what lies in the place of the next commit and was refused. */
-type FollowedCommits = Omit<Followed, 'misplaced'> & { readonly next: Refused | null };
+type FollowedCommits = Omit<Followed, 'misplaced'> & {
+  /** What lies in the place of the next commit and was refused. */
+  readonly next: Refused | null;
+  /** The version that was held when it was read. */
+  readonly head: bigint;
+};
 
 type Refused = {
   readonly version: bigint;
@@ -48,7 +55,7 @@ type Refused = {
 
 type Ports = Pick<AgentPorts, 'source' | 'crypto' | 'nowMs'>;
 
-const UNREADABLE: Followed = { state: 'unreadable', misplaced: [], read: null };
+const UNREADABLE: Followed = { state: 'unreadable', rollback: null, misplaced: [], read: null };
 
 /** Reads until there is no more: trust first, because commits are judged by it (C5). */
 export async function follow(desk: Desk, ports: Ports): Promise<Followed> {
@@ -67,12 +74,13 @@ export async function follow(desk: Desk, ports: Ports): Promise<Followed> {
 
 /** What of the refused is so for ever, and may be taken away. */
 async function judge(
-  { next, ...followed }: FollowedCommits,
+  { next, head, ...followed }: FollowedCommits,
   trust: ReadTrust,
   desk: Desk,
   { crypto }: Ports,
 ): Promise<Followed> {
   const misplaced: Misplaced[] = [];
+  if (followed.state === 'replaced') misplaced.push({ kind: 'head', version: head });
   let isOpen = false;
   if (trust.next !== null) {
     const { input, refusal } = trust.next;
@@ -103,23 +111,23 @@ async function followCommits(desk: Desk, ports: Ports): Promise<FollowedCommits>
     const { version } = desk.holder.state.manifest;
     const from = version === 0n ? 1n : version;
     const read = await fromSource(desk, () => ports.source.read(from));
-    if (read === null) return { state: 'unreadable', next: null, read };
-    const ended = (state: Followed['state'], next: Refused | null = null) => ({
-      state,
-      next,
-      read,
-    });
-    if (read.wentBack === true) {
-      desk.alarm(refuse('rollback', `the source is back at revision ${read.revision}`));
-      return ended('halted');
-    }
-    if (version > 0n && read.commits.length === 0) {
-      desk.alarm(refuse('rollback', `the source no longer has commit ${version}`));
-      return ended('halted');
+    if (read === null) return { ...UNREADABLE, next: null, head: version };
+    const ended = (state: Followed['state'], next: Refused | null = null): FollowedCommits => {
+      return { state, rollback: null, next, head: version, read };
+    };
+    const rollback = lossOf(version, read);
+    if (rollback !== null) {
+      desk.alarm(rollback);
+      // Whether to write on in a store that was restored is for a person to say (C13).
+      const isOlder = read.wentBack === true || read.restored === true;
+      return { ...ended(isOlder ? 'halted' : 'replaced'), rollback };
     }
     const headHolds = version === 0n || knows(desk.holder, read.commits[0], ports);
     const refusal = await take(read, desk, ports);
-    if (!headHolds) return ended('replaced');
+    if (!headHolds) {
+      const another = refuse('rollback', `the source has another commit ${version}`);
+      return { ...ended('replaced'), rollback: another };
+    }
     const next = desk.holder.state.manifest.version + 1n;
     const refused = (why: Refusal) => {
       return ended('all', {
@@ -135,8 +143,16 @@ async function followCommits(desk: Desk, ports: Ports): Promise<FollowedCommits>
       desk.alarm(older);
       return refused(older);
     }
-    if (!moved || read.commits.length < COMMITS_PER_READ_MAX) return ended('all');
+    const { commits, more = commits.length >= COMMITS_PER_READ_MAX } = read;
+    if (!moved || !more) return ended('all');
   }
+}
+
+/** The source does not have the head any more, which is at `version`. */
+function lossOf(version: bigint, { commits, wentBack, revision }: SourceRead): Refusal | null {
+  if (wentBack === true) return refuse('rollback', `the source is back at revision ${revision}`);
+  if (version === 0n || commits.length > 0) return null;
+  return refuse('rollback', `the source no longer has commit ${version}`);
 }
 
 /** What the source says, or null, with an alarm, when it cannot be read. */

@@ -14,7 +14,7 @@ import {
 } from '../../shared/control/holder.ts';
 import { type Decoded, decodeJws } from '../../shared/control/jws.ts';
 import { MissingNodeError, type NodeSource } from '../../shared/control/merkle-map.ts';
-import { isRefusal, type Refusal } from '../../shared/control/refusal.ts';
+import { isRefusal, type Refusal, refuse } from '../../shared/control/refusal.ts';
 import type { Digest } from '../../shared/digest.ts';
 import { type AgentPorts, SourceError } from '../ports.ts';
 
@@ -26,7 +26,10 @@ export type Proposal =
   | { readonly kind: 'unavailable'; readonly detail: string }
   | Refusal;
 
-/** Refusals: those of `decodeJws`, `screenCommit`, `verifyCommit`, `judge`. */
+/**
+ * Refusals: those of `decodeJws`, `screenCommit`, `verifyCommit`, `judge`; rollback, when the
+ * source no longer has what is held here.
+ */
 export async function propose(
   input: unknown,
   holder: Holder,
@@ -49,6 +52,9 @@ export async function propose(
     if (isRefusal(admitted)) return admitted;
     const outcome = await source.append(version, verified.jws);
     if (outcome === 'created') return landed(decoded);
+    if (outcome === 'detached') {
+      return refuse('rollback', `the source no longer has commit ${head}, which it follows`);
+    }
     const [there] = (await source.read(version)).commits;
     const same = decodeJws(there, envelopeKind, crypto);
     if ('claimed' in same && same.digest === decoded.digest) return landed(decoded);

@@ -4,36 +4,31 @@
 //
 // What a crash leaves behind: a finding that was not put right yet is found again by the sweep.
 
-import { canonical } from '../../shared/canonical.ts';
+import { canonical, utf8 } from '../../shared/canonical.ts';
 import { MissingNodeError } from '../../shared/control/merkle-map.ts';
-import {
-  ETCD_PAGE_KEYS_MAX,
-  REPAIRS_PER_TURN_MAX,
-  SWEEP_INTERVAL_MS,
-  SWEEP_KEYS_MAX,
-} from '../../shared/limits.ts';
-import { type Etcd, EtcdError, endOf, type KeyValue } from '../etcd-port.ts';
+import type { Hasher } from '../../shared/crypto.ts';
+import { digestBytes } from '../../shared/digest.ts';
+import { REPAIRS_PER_TURN_MAX, REPAIRS_TURN_MS } from '../../shared/limits.ts';
+import { type Etcd, EtcdError, type Transaction } from '../etcd-port.ts';
 import type { Finding, Misplaced, SourceRead } from '../ports.ts';
 import { type EtcdKeys, readCommitText, readTrustText } from './etcd-keys.ts';
-import { isForked, type Repair, repairOf, type Truth } from './repair.ts';
-import type { Touched } from './touched.ts';
+import { type Found, isForked, type Repair, repairOf, type Truth } from './repair.ts';
+import { Sweep } from './sweep.ts';
+import type { Mention, Touched } from './touched.ts';
 
 export class PutRight {
   readonly #etcd: Etcd;
   readonly #keys: EtcdKeys;
   readonly #touched: Touched;
+  readonly #sweep: Sweep;
   readonly #elapsedMs: () => number;
-  #sweptAtMs = Number.NEGATIVE_INFINITY;
-  #cursor: string;
-  /** The last version that the sweep came across; what is missing behind it was deleted. */
-  #lastCommit = 0n;
 
   constructor(etcd: Etcd, keys: EtcdKeys, touched: Touched, elapsedMs: () => number) {
     this.#etcd = etcd;
     this.#keys = keys;
     this.#touched = touched;
     this.#elapsedMs = elapsedMs;
-    this.#cursor = keys.control;
+    this.#sweep = new Sweep(etcd, keys, touched, elapsedMs);
   }
 
   /** Never rejects: what could not be put right now is found again. */
@@ -43,70 +38,119 @@ export class PutRight {
     misplaced: readonly Misplaced[],
   ): Promise<readonly Finding[]> {
     const findings: Finding[] = [];
-    try {
-      for (const one of misplaced) findings.push(...(await this.#reject(one)));
-      await this.#sweep(truth);
-      for (const found of this.#touched.take(revision, REPAIRS_PER_TURN_MAX)) {
-        const repair = repairOf(found, this.#keys, truth);
-        if (repair === 'later') this.#touched.add(found);
-        if (repair === null || repair === 'later') continue;
-        if (await isForked(repair, this.#keys, truth)) continue;
-        const done = await this.#apply(repair);
-        findings.push({ key: repair.key, done });
-      }
-    } catch (error) {
-      // A piece that was pruned, or etcd gone: the sweep comes by again.
-      if (!(error instanceof EtcdError) && !(error instanceof MissingNodeError)) throw error;
+    for (const one of misplaced) {
+      await attempt(async () => {
+        const mend = one.kind === 'head' ? this.#restore(one, truth) : this.#reject(one, truth);
+        findings.push(...(await mend));
+      });
     }
+    await attempt(() => this.#sweep.run(truth));
+    findings.push(...(await this.#judgeSome(truth, revision)));
     return findings;
   }
 
+  async #judgeSome(truth: Truth, revision: bigint): Promise<readonly Finding[]> {
+    const findings: Finding[] = [];
+    const waiting = [...this.#touched.take(revision, REPAIRS_PER_TURN_MAX)];
+    const startMs = this.#elapsedMs();
+    while (this.#elapsedMs() - startMs <= REPAIRS_TURN_MS) {
+      const mention = waiting.shift();
+      if (mention === undefined) break;
+      const outcome = await attempt(async () => {
+        findings.push(...(await this.#judge(mention, truth, revision)));
+      });
+      if (outcome !== 'silent') continue;
+      // Each of the others would wait for etcd as long.
+      waiting.push(mention);
+      break;
+    }
+    for (const left of waiting) this.#touched.add(left);
+    return findings;
+  }
+
+  /** Nothing lands until it is back, so it waits for no other key. No commit takes one away. */
+  async #restore({ version }: Misplaced, truth: Truth): Promise<readonly Finding[]> {
+    const key = this.#keys.commit(version);
+    this.#touched.forget(key);
+    return this.#mend(await this.#found({ key, modRevision: 0n }), truth);
+  }
+
   /** The next version's place is freed; what lay there is kept as evidence (C2). */
-  async #reject({ kind, version, input }: Misplaced): Promise<readonly Finding[]> {
+  async #reject(
+    { kind, version, input }: Extract<Misplaced, { readonly input: unknown }>,
+    truth: Truth,
+  ): Promise<readonly Finding[]> {
     const key = kind === 'commit' ? this.#keys.commit(version) : this.#keys.trust(version);
-    const { kvs } = await this.#etcd.range({ from: key, to: `${key}\0`, limit: 1 });
-    const [there] = kvs;
+    const there = await this.#found({ key, modRevision: 0n });
     const read = kind === 'commit' ? readCommitText : readTrustText;
     // Somebody was faster, or it is no longer what was judged.
-    if (there === undefined || canonical(read(there.value)) !== canonical(input)) return [];
-    const done = await this.#apply({ ...there, expected: null, keep: true });
+    if (there.value === null || canonical(read(there.value)) !== canonical(input)) return [];
+    const done = await this.#apply({ ...there, expected: null, keep: true }, truth.crypto);
     return [{ key, done }];
   }
 
-  async #apply({ key, value, modRevision, expected, keep }: Repair): Promise<boolean> {
+  async #judge(mention: Mention, truth: Truth, revision: bigint): Promise<readonly Finding[]> {
+    const found = await this.#found(mention);
+    if (found.modRevision <= revision) return this.#mend(found, truth);
+    // Written since: judged when the fold is as new.
+    this.#touched.add(found);
+    return [];
+  }
+
+  async #mend(found: Found, truth: Truth): Promise<readonly Finding[]> {
+    const repair = repairOf(found, this.#keys, truth);
+    if (repair === 'later') this.#touched.add(found);
+    if (repair === null || repair === 'later') return [];
+    if (await isForked(repair, this.#keys, truth)) return [];
+    return [{ key: repair.key, done: await this.#apply(repair, truth.crypto) }];
+  }
+
+  async #apply(repair: Repair, hasher: Hasher): Promise<boolean> {
+    const { key, value, modRevision, expected, keep } = repair;
     const put = expected === null ? [] : [{ key, value: expected }];
-    if (keep && value !== null) put.push({ key: this.#keys.rejectedAt(modRevision), value });
     const remove = expected === null ? [key] : [];
     // A key that is not there compares as 0, whenever it was deleted.
     const compare = [{ key, modRevision: value === null ? 0n : modRevision }];
-    const { succeeded } = await this.#etcd.txn({ compare, put, remove });
+    if (!keep || value === null) return this.#txn({ compare, put, remove });
+    const kept = (text: string) => ({ key: this.#keys.rejectedAt(modRevision), value: text });
+    try {
+      return await this.#txn({ compare, put: [...put, kept(value)], remove });
+    } catch (error) {
+      if (!(error instanceof EtcdError) || error.code !== 'too-large') throw error;
+      // Attack: a value that leaves no room for its copy, so that its place is never freed.
+      return this.#txn({ compare, put: [...put, kept(noteOf(value, hasher))], remove });
+    }
+  }
+
+  async #txn(transaction: Transaction): Promise<boolean> {
+    const { succeeded } = await this.#etcd.txn(transaction);
     return succeeded;
   }
 
-  async #sweep({ holder }: Truth): Promise<void> {
-    const nowMs = this.#elapsedMs();
-    if (nowMs - this.#sweptAtMs < SWEEP_INTERVAL_MS) return;
-    this.#sweptAtMs = nowMs;
-    const head = holder.state.manifest.version;
-    for (let keys = 0; keys < SWEEP_KEYS_MAX; ) {
-      const to = endOf(this.#keys.control);
-      const page = await this.#etcd.range({ from: this.#cursor, to, limit: ETCD_PAGE_KEYS_MAX });
-      for (const kv of page.kvs) this.#come(kv, head);
-      keys += page.kvs.length;
-      this.#cursor = page.more ? `${page.kvs.at(-1)?.key}\0` : this.#keys.control;
-      if (page.more) continue;
-      this.#lastCommit = 0n;
-      return;
-    }
+  async #found({ key, modRevision, value }: Mention): Promise<Found> {
+    if (value !== undefined) return { key, modRevision, value };
+    const { kvs, revision } = await this.#etcd.range({ from: key, to: `${key}\0`, limit: 1 });
+    return kvs[0] ?? { key, value: null, modRevision: revision };
   }
+}
 
-  #come(kv: KeyValue, head: bigint): void {
-    this.#touched.add(kv);
-    const version = kv.key.startsWith(this.#keys.commits) ? this.#keys.versionOf(kv.key) : null;
-    if (version === null || version > head) return;
-    for (let missing = this.#lastCommit + 1n; missing < version; missing++) {
-      this.#touched.add({ key: this.#keys.commit(missing), value: null, modRevision: 0n });
-    }
-    this.#lastCommit = version;
+/** What is kept of a value that etcd has no room for. */
+function noteOf(value: string, hasher: Hasher): string {
+  const bytes = utf8(value);
+  return canonical({ bytes: bytes.length, digest: digestBytes(bytes, hasher) });
+}
+
+/**
+ * `failed`: not this one, by a piece that was let go or a transaction that etcd does not take; the
+ * sweep comes by again. `silent`: etcd did not answer.
+ */
+async function attempt(work: () => Promise<unknown>): Promise<'done' | 'failed' | 'silent'> {
+  try {
+    await work();
+    return 'done';
+  } catch (error) {
+    if (error instanceof MissingNodeError) return 'failed';
+    if (!(error instanceof EtcdError)) throw error;
+    return error.code === 'unavailable' || error.code === 'ambiguous' ? 'silent' : 'failed';
   }
 }

@@ -5,7 +5,7 @@
 import { canonical, toWire } from '../../shared/canonical.ts';
 import { linkAt } from '../../shared/control/chain.ts';
 import type { Holder } from '../../shared/control/holder.ts';
-import type { NodeSource } from '../../shared/control/merkle-map.ts';
+import { entriesOf, type NodeSource } from '../../shared/control/merkle-map.ts';
 import { parseKey } from '../../shared/control/record.ts';
 import { entryOf, entryToWire } from '../../shared/control/state.ts';
 import { trustAt } from '../../shared/control/trust.ts';
@@ -17,7 +17,7 @@ import { type EtcdKeys, normal, readTrustText } from './etcd-keys.ts';
 export interface Found {
   readonly key: string;
   readonly value: string | null;
-  /** When it was last written or deleted; 0 when that is not known. */
+  /** When it was last written or deleted, or seen to be missing. */
   readonly modRevision: bigint;
 }
 
@@ -66,6 +66,27 @@ function expectedAt(key: string, keys: EtcdKeys, truth: Truth): string | null | 
   if (key.startsWith(keys.trusts)) return expectedTrust(key, keys, truth.holder);
   if (key.startsWith(keys.records)) return expectedRecord(key.slice(keys.records.length), truth);
   return null;
+}
+
+/**
+ * All keys at which something belongs, in no order: as far back as commits and trust documents are
+ * held. The first trust document may be pinned and lie nowhere. Throws MissingNodeError.
+ */
+export function* expectedKeys(keys: EtcdKeys, truth: Truth): Generator<string> {
+  yield* keysOfNone(keys, truth.holder);
+  for (const [id, value] of entriesOf(truth.holder.state.manifest.tenants, truth.nodes)) {
+    for (const kind of Object.keys(value as object)) yield keys.record(`tenants/${id}/${kind}`);
+  }
+}
+
+/** Those of no tenant. */
+function* keysOfNone(keys: EtcdKeys, { state, chain, trust }: Holder): Generator<string> {
+  if (state.envelope !== null) yield keys.head;
+  for (const { version } of chain) yield keys.commit(version);
+  for (const version of trust.held.keys()) if (version > 1n) yield keys.trust(version);
+  for (const [collection, records] of Object.entries(state.global)) {
+    for (const id of Object.keys(records)) yield keys.record(`global/${collection}/${id}`);
+  }
 }
 
 function expectedCommit(key: string, keys: EtcdKeys, holder: Holder): string | null | undefined {

@@ -37,6 +37,8 @@ export class Tail {
   #next: bigint | null;
   /** Events of a revision whose end was not seen yet. */
   #pending: WatchEvent[] = [];
+  /** The keys of the last of them: a deletion may be of all there are. */
+  readonly #lastKeys = new Set<string>();
   #watch: Watch | null = null;
   readonly #ended = new AbortController();
   #retryMs: number = WATCH_RETRY_MS.first;
@@ -130,32 +132,30 @@ export class Tail {
    */
   #take(events: readonly WatchEvent[], more: boolean): boolean {
     for (const event of events) {
-      const { modRevision } = event;
-      const last = this.#pending.at(-1)?.modRevision ?? this.#next ?? 0n;
-      // Attack, or a server's known defect: events told twice or from before the start.
-      if (modRevision < (this.#next ?? 0n) || this.#holds(event)) continue;
-      if (modRevision < last) return false;
-      this.#pending.push(event);
+      // Attack, or a server's known defect: events from before the start.
+      if (event.modRevision < (this.#next ?? 0n)) continue;
+      if (!this.#hold(event)) return false;
     }
-    const last = this.#pending.at(-1)?.modRevision ?? 0n;
-    while (this.#pending.length > 0) {
-      const revision = this.#pending[0]?.modRevision ?? 0n;
-      if (more && revision === last) break;
-      const end = this.#pending.findIndex(({ modRevision }) => modRevision !== revision);
-      const whole = this.#pending.splice(0, end < 0 ? this.#pending.length : end);
+    const last = this.#pending.at(-1)?.modRevision;
+    const goesOn = more && last !== undefined;
+    const revisions = Map.groupBy(this.#pending, ({ modRevision }) => modRevision);
+    this.#pending = goesOn ? (revisions.get(last) ?? []) : [];
+    for (const [revision, whole] of revisions) {
+      if (goesOn && revision === last) break;
       this.#next = revision + 1n;
       this.#ports.tell({ kind: 'revision', revision, events: whole });
     }
     return true;
   }
 
-  /** A revision touches each key once; what is pending of it lies at the end. */
-  #holds({ key, modRevision }: WatchEvent): boolean {
-    for (let i = this.#pending.length - 1; i >= 0; i--) {
-      const one = this.#pending[i];
-      if (one?.modRevision !== modRevision) return false;
-      if (one.key === key) return true;
-    }
-    return false;
+  /** A revision touches each key once: what is told twice counts once. False: out of order. */
+  #hold(event: WatchEvent): boolean {
+    const last = this.#pending.at(-1)?.modRevision;
+    if (last !== undefined && event.modRevision < last) return false;
+    if (event.modRevision !== last) this.#lastKeys.clear();
+    if (this.#lastKeys.has(event.key)) return true;
+    this.#lastKeys.add(event.key);
+    this.#pending.push(event);
+    return true;
   }
 }

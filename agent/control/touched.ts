@@ -1,42 +1,45 @@
-// Keys that somebody wrote and that were not yet held against the fold. Bounded: what a flood
-// pushes out is found by the sweep.
+// Keys that somebody wrote and that were not yet held against the fold. Bounded in number and in
+// size, whoever writes: a long value is read again when it is judged, and what a flood pushes out
+// is found by the sweep, deletions too.
 
-import { TOUCHED_KEYS_MAX } from '../../shared/limits.ts';
+import { TOUCHED_KEYS_MAX, TOUCHED_VALUE_CHARS_MAX } from '../../shared/limits.ts';
 import type { WatchEvent } from '../etcd-port.ts';
 import type { Found } from './repair.ts';
 
-export class Touched {
-  readonly #keys = new Map<string, Found>();
+/** Without a value: it is too long to be kept. */
+export type Mention = Omit<Found, 'value'> & Partial<Pick<Found, 'value'>>;
 
-  get size(): number {
-    return this.#keys.size;
-  }
+export class Touched {
+  readonly #keys = new Map<string, Mention>();
 
   note(events: readonly WatchEvent[]): void {
-    for (const event of events) {
-      const { key, modRevision } = event;
-      this.add({ key, modRevision, value: event.kind === 'put' ? event.value : null });
-    }
+    for (const event of events) this.add({ value: null, ...event });
   }
 
   /** The newest word about a key counts. */
-  add(found: Found): void {
-    const held = this.#keys.get(found.key);
-    if (held !== undefined && held.modRevision > found.modRevision) return;
-    this.#keys.delete(found.key);
-    this.#keys.set(found.key, found);
+  add({ key, modRevision, value }: Mention): void {
+    const held = this.#keys.get(key);
+    if (held !== undefined && held.modRevision > modRevision) return;
+    this.#keys.delete(key);
+    const isKept = value === null || (value?.length ?? Infinity) <= TOUCHED_VALUE_CHARS_MAX;
+    this.#keys.set(key, { key, modRevision, ...(isKept ? { value } : {}) });
     for (const oldest of this.#keys.keys()) {
       if (this.#keys.size <= TOUCHED_KEYS_MAX) break;
       this.#keys.delete(oldest);
     }
   }
 
+  /** It is judged otherwise. */
+  forget(key: string): void {
+    this.#keys.delete(key);
+  }
+
   /** Takes out what was written up to `revision`, the oldest first, `most` of them. */
-  take(revision: bigint, most: number): readonly Found[] {
-    const taken: Found[] = [];
-    for (const found of this.#keys.values()) {
+  take(revision: bigint, most: number): readonly Mention[] {
+    const taken: Mention[] = [];
+    for (const mention of this.#keys.values()) {
       if (taken.length >= most) break;
-      if (found.modRevision <= revision) taken.push(found);
+      if (mention.modRevision <= revision) taken.push(mention);
     }
     for (const { key } of taken) this.#keys.delete(key);
     return taken;

@@ -161,6 +161,27 @@ describe('where it begins', () => {
   });
 });
 
+// Attack (I16): one deletion of a prefix by a stolen role is one revision of as many events as
+// there are keys; agents that compare each with all of them answer nobody for minutes.
+test('the time for one revision grows with its events and not faster', async () => {
+  const elapsedMs = async (count: number) => {
+    const keys = Array.from({ length: count }, (_, i) => `key ${i}`);
+    const events = eventsOf([keys], 1n);
+    const half = count / 2;
+    const frames = [frame(events.slice(0, half), true), frame(events.slice(half))];
+    const startMs = performance.now();
+    const { told } = await follow([() => frames], 1n);
+    const tookMs = performance.now() - startMs;
+    expect(told).toEqual([{ kind: 'revision', revision: 1n, events }]);
+    return tookMs;
+  };
+  await elapsedMs(10_000);
+  const few = await elapsedMs(10_000);
+  // The shorter of two: a busy machine holds up one of them.
+  const many = Math.min(await elapsedMs(100_000), await elapsedMs(100_000));
+  expect(many).toBeLessThan(Math.max(few, 5) * 40);
+});
+
 /** Cuts events into frames; some repeat what was before, some are fragments. */
 const script = fc.record({
   /** Lengths of frames, in events. */

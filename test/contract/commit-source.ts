@@ -29,14 +29,18 @@ const TYP = envelopeKind.typ;
 const RACES = 40;
 const APPENDS = 200;
 
-/** A commit in form, which says who wrote it; nobody signed it, and the port does not judge it. */
-export function commitNamed(name: string): Jws {
+/**
+ * A commit in form, the first or the one after another, which says who wrote it; nobody signed it,
+ * and the port does not judge it.
+ */
+export function commitNamed(name: string, after: Jws | null = null): Jws {
+  const before = decodeJws(after, envelopeKind, crypto);
   const payload: Envelope = {
     kind: 'commit',
     cluster: 'test',
     generation: 1n,
-    version: 1n,
-    previous: null,
+    version: 'claimed' in before ? before.claimed.version + 1n : 1n,
+    previous: 'claimed' in before ? before.digest : null,
     lamport: 1n,
     trust: 1n,
     class: 'normal',
@@ -56,8 +60,8 @@ export function commitNamed(name: string): Jws {
 }
 
 const A = commitNamed('a');
-const B = commitNamed('b');
-const C = commitNamed('c');
+const B = commitNamed('b', A);
+const C = commitNamed('c', B);
 
 export function commitSourceContract(newRig: () => Promise<SourceRig>): void {
   let rig: SourceRig;
@@ -170,9 +174,10 @@ export function commitSourceContract(newRig: () => Promise<SourceRig>): void {
       const [left, right] = [rig.open(), rig.open()];
       const won: Jws[] = [];
       for (let version = 1n; version <= RACES; version++) {
-        const outcomes = await Promise.all([left.append(version, A), right.append(version, B)]);
+        const [a, b] = [commitNamed('a', won.at(-1)), commitNamed('b', won.at(-1))];
+        const outcomes = await Promise.all([left.append(version, a), right.append(version, b)]);
         expect([...outcomes].sort()).toEqual(['created', 'exists']);
-        won.push(outcomes[0] === 'created' ? A : B);
+        won.push(outcomes[0] === 'created' ? a : b);
       }
       expect((await left.read(1n)).commits).toEqual(won);
     });
@@ -188,9 +193,10 @@ export function commitSourceContract(newRig: () => Promise<SourceRig>): void {
 
     test('a reader never sees a part of a commit', async () => {
       const [writer, reader] = [rig.open(), rig.open()];
-      const commits = Array.from({ length: APPENDS }, (_, i) => {
-        return commitNamed(`${i}-${'x'.repeat(20_000)}`);
-      });
+      const commits: Jws[] = [];
+      for (let i = 0; i < APPENDS; i++) {
+        commits.push(commitNamed(`${i}-${'x'.repeat(20_000)}`, commits.at(-1)));
+      }
       let done = false;
       const writing = (async () => {
         for (const [i, jws] of commits.entries()) await writer.append(BigInt(i) + 1n, jws);

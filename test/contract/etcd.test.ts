@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { EtcdCluster, readTls } from '../../agent/adapters/etcd.ts';
 import { MemoryEtcd } from '../fakes/memory-etcd.ts';
 import { type EtcdAlone, startEtcdAlone } from '../world/etcd-alone.ts';
@@ -6,6 +6,7 @@ import { findEtcd, needsEtcd } from '../world/etcd-binary.ts';
 import { FaultProxy } from '../world/fault-proxy.ts';
 import { until } from '../world/wait.ts';
 import { type EtcdRig, etcdContract } from './etcd.ts';
+import { dumpOf } from './followed.ts';
 
 async function memoryRig(): Promise<EtcdRig> {
   const cluster = new MemoryEtcd();
@@ -105,6 +106,22 @@ describe('etcd, three members', () => {
   }
 
   etcdContract(realRig, 60_000);
+
+  // Attack (I16): a key that is no text, so that whoever reads page by page never gets past it.
+  test('a key of any bytes is read past, compared and removed', { timeout: 60_000 }, async () => {
+    const { calm, prefix, dispose } = await realRig();
+    for (const name of ['a', '\\xff', '\\xff\\xfe']) {
+      await alone?.cluster.putBytes('eu1', `${prefix}${name}`, 'x');
+    }
+    const found = await dumpOf(calm, prefix, 1);
+    expect(found.map(({ key }) => key.slice(prefix.length))).toEqual(['a', 'ÿ', 'ÿþ']);
+    for (const { key, modRevision } of found) {
+      const removal = { compare: [{ key, modRevision }], put: [], remove: [key] };
+      expect(await calm.txn(removal)).toMatchObject({ succeeded: true });
+    }
+    expect(await dumpOf(calm, prefix)).toEqual([]);
+    await dispose();
+  });
 });
 
 /** The client takes names alone: TLS has no server name for an address. */

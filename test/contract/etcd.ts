@@ -4,6 +4,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Etcd, EtcdError, endOf } from '../../agent/etcd-port.ts';
+import { ETCD_RECEIVE_BYTES_MAX, ETCD_REQUEST_BYTES_MAX } from '../../shared/limits.ts';
 import { until } from '../world/wait.ts';
 import { dumpOf, Followed, PATIENT } from './followed.ts';
 
@@ -313,6 +314,28 @@ export function etcdContract(newRig: () => Promise<EtcdRig>, timeoutMs: number):
       await writeMany(rig, 5);
       await tail.expectLevel(rig);
       expect(tail.revisions).toHaveLength(10);
+    });
+  });
+
+  // Last: what they write stays in the logs that members read when they start.
+  describe('large values', () => {
+    const largest = 'x'.repeat(ETCD_REQUEST_BYTES_MAX - 1024);
+    const tooMany = Math.ceil(ETCD_RECEIVE_BYTES_MAX / largest.length) + 1;
+
+    test('a write with no room left is too large, and nothing of it is done', options, async () => {
+      await write('a', largest);
+      const put = [{ key: key('b'), value: `${largest}${'x'.repeat(1024)}` }];
+      const copied = rig.etcd.txn({ compare: [], put, remove: [key('a')] });
+      expect(await codeOf(copied)).toBe('too-large');
+      expect((await dump()).map((kv) => kv.key)).toEqual([key('a')]);
+    });
+
+    test('a page of too many is too large, and a part of it is read', options, async () => {
+      for (let i = 0; i < tooMany; i++) await write(i, largest);
+      const all = { from: key(''), to: endOf(rig.prefix), limit: tooMany };
+      expect(await codeOf(rig.etcd.range(all))).toBe('too-large');
+      const some = await rig.etcd.range({ ...all, limit: 4 });
+      expect([some.kvs.length, some.more]).toEqual([4, true]);
     });
   });
 }

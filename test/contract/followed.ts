@@ -2,7 +2,7 @@
 
 import { expect } from 'vitest';
 import { Tail, type Tiding } from '../../agent/control/tail.ts';
-import { type Etcd, endOf, type WatchEvent } from '../../agent/etcd-port.ts';
+import { type Etcd, endOf, type KeyValue, type WatchEvent } from '../../agent/etcd-port.ts';
 import { pause, until } from '../world/wait.ts';
 import type { EtcdRig } from './etcd.ts';
 
@@ -71,10 +71,12 @@ export class Followed {
   }
 }
 
-export async function dumpOf(etcd: Etcd, prefix: string) {
-  const kvs = [];
+export async function dumpOf(etcd: Etcd, prefix: string, limit = 64) {
+  const kvs: KeyValue[] = [];
   for (let from = prefix; ; ) {
-    const page = await etcd.range({ from, to: endOf(prefix), limit: 64 });
+    const page = await etcd.range({ from, to: endOf(prefix), limit });
+    // A page that begins where the one before did would have no end.
+    if (kvs.some(({ key }) => key === page.kvs[0]?.key)) throw new Error('read twice');
     kvs.push(...page.kvs);
     if (!page.more) return kvs;
     from = `${page.kvs.at(-1)?.key}\0`;

@@ -2,6 +2,7 @@
 
 import { EtcdKeys } from '../../agent/control/etcd-keys.ts';
 import { EtcdSource } from '../../agent/control/etcd-source.ts';
+import type { Etcd } from '../../agent/etcd-port.ts';
 import { commit, crypto, FIRST, SITES, type SiteName } from '../shared/kit.ts';
 import { pause } from '../world/wait.ts';
 import { Fleet, priorityOf, settled } from './fleet.ts';
@@ -16,6 +17,8 @@ export class Cluster {
   readonly fleet = new Fleet();
   readonly sources = new Map<SiteName, EtcdSource>();
   elapsedMs = 0;
+  /** What sources that are made from now on see instead of the client's own. */
+  wrap: Partial<Etcd> = {};
 
   /** Every site stands on version 2. */
   static async afloat(): Promise<Cluster> {
@@ -39,7 +42,7 @@ export class Cluster {
 
   source(since: bigint | null): EtcdSource {
     return new EtcdSource('demo', since, {
-      etcd: this.etcd.client(),
+      etcd: { ...this.etcd.client(), ...this.wrap },
       hasher: crypto,
       pause,
       trouble: () => {},

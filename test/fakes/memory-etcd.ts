@@ -14,7 +14,7 @@ import {
   type WatchEvent,
   type WatchFrame,
 } from '../../agent/etcd-port.ts';
-import { ETCD_REQUEST_BYTES_MAX } from '../../shared/limits.ts';
+import { ETCD_RECEIVE_BYTES_MAX, ETCD_REQUEST_BYTES_MAX } from '../../shared/limits.ts';
 
 /** What etcd allows in one transaction (`--max-txn-ops`). */
 const OPERATIONS_MAX = 128;
@@ -108,6 +108,23 @@ export class MemoryEtcd {
     this.#term += 1n;
   }
 
+  /** One deletion of all that is below it, which clients of the port have no way to ask for. */
+  removePrefix(prefix: string): void {
+    const gone = [...this.#keys.keys()].filter((key) => key.startsWith(prefix));
+    const modRevision = this.#revision + 1n;
+    this.#happen(gone.map((key) => ({ kind: 'delete', key, modRevision })));
+  }
+
+  /** All members go and come back with an older state, as from a backup. */
+  restore(revision: bigint): void {
+    this.cut();
+    const kept = this.#history.filter((one) => one.revision <= revision);
+    this.#history.splice(0, this.#history.length, ...kept);
+    this.#revision = revision;
+    this.#keys.clear();
+    for (const { events } of kept) for (const event of events) apply(this.#keys, event);
+  }
+
   compact(revision: bigint): void {
     if (revision <= this.#compacted) {
       throw new EtcdError('compacted', 'etcdserver: mvcc: required revision has been compacted');
@@ -143,16 +160,26 @@ export class MemoryEtcd {
       .filter(([key]) => key >= from && key < to)
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, entry]): KeyValue => ({ key, ...entry }));
+    const kvs = found.slice(0, limit);
+    const bytes = kvs.reduce((sum, { key, value }) => sum + Buffer.byteLength(key + value), 0);
+    if (bytes > ETCD_RECEIVE_BYTES_MAX) {
+      throw new EtcdError('too-large', 'Received message larger than max');
+    }
     return {
       revision: this.#revision,
       term: this.#term,
-      kvs: found.slice(0, limit),
+      kvs,
       more: found.length > limit,
     };
   }
 
   #txn({ compare, put, remove }: Transaction): TransactionResult {
-    const bytes = put.reduce((sum, { key, value }) => sum + Buffer.byteLength(key + value), 0);
+    const texts = [
+      ...put.map(({ key, value }) => key + value),
+      ...compare.map(({ key }) => key),
+      ...remove,
+    ];
+    const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
     if (bytes > ETCD_REQUEST_BYTES_MAX) {
       throw new EtcdError('too-large', 'etcdserver: request is too large');
     }
@@ -172,13 +199,16 @@ export class MemoryEtcd {
     for (const key of remove) {
       if (keys.has(key)) events.push({ kind: 'delete', key, modRevision: revision });
     }
-    if (events.length > 0) {
-      this.#revision = revision;
-      this.#history.push({ revision, events });
-      for (const event of events) apply(this.#keys, event);
-      for (const watch of this.#watches) watch.wake();
-    }
+    this.#happen(events);
     return { succeeded: true, revision: this.#revision };
+  }
+
+  #happen(events: readonly WatchEvent[]): void {
+    if (events.length === 0) return;
+    this.#revision += 1n;
+    this.#history.push({ revision: this.#revision, events });
+    for (const event of events) apply(this.#keys, event);
+    for (const watch of this.#watches) watch.wake();
   }
 
   #watch(first: number, prefix: string, from: bigint): Watch {

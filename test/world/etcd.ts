@@ -9,7 +9,7 @@ import { grantAccess, OPERATOR, permissionsOf, ROOT } from './etcd-access.ts';
 import { findEtcd } from './etcd-binary.ts';
 import { type CredentialFiles, type Credentials, writeCredentials } from './etcd-credentials.ts';
 import { EtcdMember } from './etcd-member.ts';
-import { type Etcdctl, etcdctl, etcdctlPut } from './etcdctl.ts';
+import { type Etcdctl, etcdctl, etcdctlPut, etcdctlPutBytes } from './etcdctl.ts';
 import { freePorts } from './ports.ts';
 
 /** A port may be taken between the look and the start; hardly twice. */
@@ -83,6 +83,11 @@ export class EtcdCluster {
   /** Writes one key as a user, however long the value is. */
   put(user: string, key: string, value: string): Promise<void> {
     return etcdctlPut(this.endpoints(), this.credentials(user))(key, value);
+  }
+
+  /** Writes one key of any bytes, in the escapes of Go. */
+  putBytes(user: string, quoted: string, value: string): Promise<void> {
+    return etcdctlPutBytes(this.endpoints(), this.credentials(user))(quoted, value);
   }
 
   async becomeHealthy(): Promise<void> {

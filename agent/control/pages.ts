@@ -1,0 +1,37 @@
+// Reading many keys of etcd page by page, whatever lies there. One answer has a bound and a
+// deadline, and whoever writes large values decides how many keys fit it: pages that did not come
+// are asked for in halves, down to one key, which always fits; those that did, in doubles again.
+
+import { ETCD_PAGE_KEYS_MAX } from '../../shared/limits.ts';
+import { type Etcd, EtcdError, type RangeRead } from '../etcd-port.ts';
+
+export class Pages {
+  readonly #etcd: Pick<Etcd, 'range'>;
+  #keys = ETCD_PAGE_KEYS_MAX;
+
+  constructor(etcd: Pick<Etcd, 'range'>) {
+    this.#etcd = etcd;
+  }
+
+  /** The first keys of [from, to), one at least if there is one. Rejects with EtcdError. */
+  async read(from: string, to: string): Promise<RangeRead> {
+    for (;;) {
+      const limit = this.#keys;
+      try {
+        const page = await this.#etcd.range({ from, to, limit });
+        this.#keys = Math.min(limit * 2, ETCD_PAGE_KEYS_MAX);
+        return page;
+      } catch (error) {
+        this.#keys = Math.ceil(limit / 2);
+        const isTooLarge = error instanceof EtcdError && error.code === 'too-large';
+        // What took too long is for the next turn: this one has waited enough.
+        if (!isTooLarge || limit === 1) throw error;
+      }
+    }
+  }
+}
+
+/** Characters of a page's values: what it takes to hold it. */
+export function sizeOf({ kvs }: RangeRead): number {
+  return kvs.reduce((sum, { value }) => sum + value.length, 0);
+}
