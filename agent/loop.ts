@@ -248,7 +248,8 @@ export class Agent {
     const followed = await follow(this.#hold, this.#ports);
     this.#source = followed.read ?? this.#source;
     this.#readable = followed.state !== 'unreadable';
-    if (followed.read?.lost === true) this.#sworn.lose();
+    const lost = followed.read?.lost;
+    if (lost !== undefined) this.#sworn.lose(lost);
     return followed;
   }
 
@@ -267,6 +268,7 @@ export class Agent {
     const plan = planAttestation(this.holder, memory.kept, this.#situation(mode, nowMs));
     if (plan === null) return;
     await memory.save(plan.kept);
+    this.#sworn.keep(memory.kept);
     await memory.saveTrust(this.holder.trust);
     const jws = await signJws(attestationKind.typ, plan.attestation, [this.#ports.signer]);
     await this.#hold.take({ commits: [], attestations: [jws] });
