@@ -53,6 +53,8 @@ export class Agent {
   /** What the last look at the source said. */
   #readable = true;
   #turning: Promise<unknown> = Promise.resolve();
+  /** A read of the source that was asked for and has not begun. */
+  #waitingRead: Promise<void> | null = null;
   #attestedAtMs = 0;
   /** What was held when this agent last spoke, or would have. */
   #spokenOf: Link['digest'] | null = null;
@@ -143,11 +145,17 @@ export class Agent {
     return this.#inTurn(() => this.#turn());
   }
 
-  /** Reads the source between turns: what was just appended is held when this resolves. */
+  /**
+   * Reads the source between turns: what was just appended is held when this resolves. Whoever asks
+   * while a read waits for its turn shares it: others may ask as often as they like, and the turn
+   * that attests is behind one read at most (I16). One that has begun may have missed something.
+   */
   catchUp(): Promise<void> {
-    return this.#inTurn(async () => {
+    this.#waitingRead ??= this.#inTurn(async () => {
+      this.#waitingRead = null;
       await this.#follow();
     });
+    return this.#waitingRead;
   }
 
   /**
@@ -194,12 +202,10 @@ export class Agent {
 
   /** The next trust document, from whoever has enough root signatures on it (C5). */
   async publishTrust(input: unknown): Promise<PublishedTrust> {
-    const { source, crypto } = this.#ports;
     if (!this.#readable) return UNREADABLE;
-    await this.turn();
-    const published = await publishTrust(input, this.holder.trust, source, crypto);
-    if (published.kind === 'created') await this.turn();
-    return published;
+    const { source, crypto } = this.#ports;
+    const catchUp = () => this.catchUp();
+    return publishTrust(input, { trust: () => this.holder.trust, catchUp, source, crypto });
   }
 
   /** Our signature under a batch that a peer wants to commit, if we would land it ourselves. */
