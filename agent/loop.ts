@@ -113,6 +113,11 @@ export class Agent {
     this.#publisher.retarget(targets);
   }
 
+  /** What the last look at the source said. */
+  get isReadable(): boolean {
+    return this.#readable;
+  }
+
   /** URLs of the other agents that it sends to. */
   get peers(): readonly string[] {
     return this.#publisher.peers;
@@ -251,7 +256,8 @@ export class Agent {
   }
 
   async #follow(): Promise<Followed> {
-    const followed = await follow(this.#hold, this.#ports);
+    const { crypto, nowMs } = this.#ports;
+    const followed = await follow(this.#hold, { source: this.#care.source, crypto, nowMs });
     this.#source = followed.read ?? this.#source;
     this.#readable = followed.state !== 'unreadable';
     const lost = followed.read?.lost;

@@ -248,8 +248,11 @@ export const PUSH_TIMEOUT_MS = 1_800;
 /** Answers to a push list stores and counters: some kilobytes. */
 export const PUSH_ANSWER_BYTES_MAX = 256 * 1024;
 
-/** Commits that one read of a source returns; the next read goes on from there. */
-export const COMMITS_PER_READ_MAX = 1024;
+/**
+ * Commits that one read of a source returns; the next read goes on from there. Half of the chain,
+ * so that what is copied to disk behind it may lag by the other half.
+ */
+export const COMMITS_PER_READ_MAX = 512;
 
 /**
  * One call to an etcd member: a few round trips between regions. A turn of an agent waits for it,

@@ -4,10 +4,10 @@
 
 import { refuse } from '../../shared/control/refusal.ts';
 import { COMPACTION_INTERVAL_MS } from '../../shared/limits.ts';
-import type { AgentPorts } from '../ports.ts';
+import type { AgentPorts, CommitSource } from '../ports.ts';
 import { commitsFromPeers } from './catch-up.ts';
 import { compactable } from './compaction.ts';
-import { Copy } from './copy.ts';
+import { Copy, copiedBefore } from './copy.ts';
 import { type Followed, follow } from './follow.ts';
 import type { Hold } from './hold.ts';
 import type { Receipts } from './receipts.ts';
@@ -29,8 +29,21 @@ export class Care {
   async openCopy(): Promise<void> {
     const { copy, crypto, nowMs } = this.#ports;
     if (copy === undefined) return;
-    await follow(this.#hold, { source: copy, crypto, nowMs });
+    const source = copiedBefore(copy, this.#hold.holder.trust);
+    await follow(this.#hold, { source, crypto, nowMs });
     this.#copy = new Copy(copy, this.#hold.holder.state.manifest.version);
+  }
+
+  /** The source, read no faster than the copy can follow. */
+  get source(): Pick<CommitSource, 'read' | 'trust'> {
+    const { source } = this.#ports;
+    return {
+      trust: (version) => source.trust(version),
+      read: async (from) => {
+        await this.#copy?.keepUp(this.#hold.holder);
+        return source.read(from);
+      },
+    };
   }
 
   /** Brings the copy nearer to what is held. */
