@@ -232,7 +232,7 @@ export class Agent {
 
   async #turn(): Promise<void> {
     const followed = await this.#follow();
-    if (followed.state === 'unreadable') await this.#care.followPeers(this.peers);
+    await this.#care.followPeers(followed, this.peers);
     await this.#hold.stand();
     const { nowMs } = this.#ports;
     // Either way: a clock that was put back must not end the attestations.

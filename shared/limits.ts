@@ -295,8 +295,18 @@ export const REPAIRS_PER_TURN_MAX = 32;
 export const COMPACTION_MARGIN = 10_000n;
 export const COMPACTION_INTERVAL_MS = 300_000;
 
-/** Commits that an agent without a source takes from a peer; farther behind, it waits for etcd. */
+/**
+ * Commits that an agent without a source takes from a peer, and what they may take in memory until
+ * they have led to what others attest: 4 KiB each. Farther behind, it waits for etcd.
+ */
 export const CATCH_UP_COMMITS_MAX = 16_384;
+export const CATCH_UP_BYTES_MAX = 64 * 1024 * 1024;
+
+/**
+ * What one peer gets to bring them all: 64 pages between regions. No turn waits for it, but the
+ * next peer does.
+ */
+export const CATCH_UP_PEER_MS = 30_000;
 
 /** Commits written to an agent's own copy in one turn: each is synced to disk. */
 export const COPIES_PER_TURN_MAX = 64;

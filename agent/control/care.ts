@@ -5,7 +5,7 @@
 import { refuse } from '../../shared/control/refusal.ts';
 import { COMPACTION_INTERVAL_MS } from '../../shared/limits.ts';
 import type { AgentPorts, CommitSource } from '../ports.ts';
-import { commitsFromPeers } from './catch-up.ts';
+import { CatchUp } from './catch-up.ts';
 import { compactable } from './compaction.ts';
 import { Copy, copiedBefore } from './copy.ts';
 import { type Followed, follow } from './follow.ts';
@@ -13,14 +13,14 @@ import type { Hold } from './hold.ts';
 import type { Receipts } from './receipts.ts';
 
 export class Care {
-  readonly #site: string;
   readonly #hold: Hold;
   readonly #ports: AgentPorts;
+  readonly #catchUp: CatchUp;
   #copy: Copy | null = null;
   #compactedAtMs = 0;
 
   constructor(site: string, hold: Hold, ports: AgentPorts) {
-    this.#site = site;
+    this.#catchUp = new CatchUp(site, ports);
     this.#hold = hold;
     this.#ports = ports;
   }
@@ -82,13 +82,25 @@ export class Care {
     await source.compact(revision);
   }
 
-  /** `peers` are the URLs of their deltas. */
-  async followPeers(peers: readonly string[]): Promise<void> {
-    const { commitsOf, crypto, nowMs } = this.#ports;
+  /**
+   * Takes in what peers brought, and asks on, while the source cannot be read. `peers` are the URLs
+   * of their deltas.
+   */
+  async followPeers({ state }: Followed, peers: readonly string[]): Promise<void> {
+    const { commitsOf } = this.#ports;
     if (commitsOf === undefined) return;
-    const ask = peers.map((url) => (from: bigint) => commitsOf(url, from));
-    const { holder } = this.#hold;
-    const commits = await commitsFromPeers(this.#site, holder, ask, nowMs(), crypto);
-    if (commits.length > 0) await this.#hold.take({ commits, attestations: [] });
+    if (state !== 'unreadable') {
+      this.#catchUp.forget();
+      return;
+    }
+    const commits = this.#catchUp.take();
+    if (commits.length === 0) {
+      const ask = peers.map((url) => (from: bigint) => commitsOf(url, from));
+      this.#catchUp.ask(this.#hold.holder, ask);
+      return;
+    }
+    await this.#copy?.keepUp(this.#hold.holder);
+    const refused = await this.#hold.take({ commits, attestations: [] });
+    if (refused.length > 0) this.#catchUp.forget();
   }
 }

@@ -1,32 +1,25 @@
 // The copy on an agent's own disk (E6): all that a start without a source needs, however long the
 // history is and whoever has rotated keys since; and what peers are answered from.
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ControlDirectory } from '../../agent/adapters/directory.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { apiPortsOf } from '../../agent/api/agent-ports.ts';
 import { trusting } from '../../shared/control/holder.ts';
 import { openTrust, type Trust } from '../../shared/control/trust.ts';
 import { CHAIN_LINKS_MAX } from '../../shared/limits.ts';
 import { Fleet, priorityOf } from '../fakes/fleet.ts';
 import { MemoryKeep } from '../fakes/memory-keep.ts';
+import { MemorySource } from '../fakes/memory-source.ts';
 import { noTenants } from '../fakes/provisioners.ts';
 import { bob } from '../shared/forge.ts';
 import { crypto, FIRST, receive, SITES, type SiteName, signCommit } from '../shared/kit.ts';
 import { rotated, WITHOUT_ALICE } from '../shared/rotations.ts';
 
-let folder: string;
 let fleet: Fleet;
-let copies: Readonly<Record<SiteName, ControlDirectory>>;
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'portolan-copy-'));
+let copies: Readonly<Record<SiteName, MemorySource>>;
+beforeEach(() => {
   fleet = new Fleet();
-  const copyOf = (site: SiteName) => new ControlDirectory(join(folder, site));
-  copies = { eu1: copyOf('eu1'), us1: copyOf('us1'), w1: copyOf('w1') };
+  copies = { eu1: new MemorySource(), us1: new MemorySource(), w1: new MemorySource() };
 });
-afterEach(() => rm(folder, { recursive: true }));
 
 /** Each as it is now, with its copy; `pin`: what it starts from. */
 async function start(sites: readonly SiteName[], pin?: Trust): Promise<void> {
