@@ -291,7 +291,7 @@ export const TOUCHED_KEYS_MAX = 4_096;
 /** Findings put right in one turn: a flood must not stop the attestations. */
 export const REPAIRS_PER_TURN_MAX = 32;
 
-/** History kept behind the oldest commit that a live agent stands on, in revisions. */
+/** History kept behind the commit that a threshold of sites stands on, in revisions. */
 export const COMPACTION_MARGIN = 10_000n;
 export const COMPACTION_INTERVAL_MS = 300_000;
 
