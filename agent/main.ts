@@ -74,8 +74,7 @@ async function main(path: string): Promise<void> {
     commitsOf: (peer, from) => commitsOfPeer(peer, from, asker),
     log: write,
   };
-  const found = await findJoin(config, source);
-  const join = await readJoin(found, identity, copied, kept === null);
+  const join = await readJoin(config, source, copied, kept === null);
   // From the pin: what follows is adopted by the loop, which remembers what it had before.
   agent = await Agent.start(identity, pin, join, ports);
   const started = agent;
@@ -95,15 +94,21 @@ async function findJoin({ agent, join }: AgentConfig, source: CommitSource): Pro
 
 /** What a new agent needs, and what lets an old one go on past compaction. */
 async function readJoin(
-  input: unknown,
-  identity: AgentIdentity,
+  config: AgentConfig,
+  source: CommitSource,
   trust: Trust,
   isNew: boolean,
 ): Promise<Join | null> {
+  const input = await findJoin(config, source);
   if (input === null) return null;
-  const join = await openJoin(input, identity, trust, nodeCrypto);
+  const join = await openJoin(input, config, trust, nodeCrypto);
+  if (!('code' in join)) return join;
   // Only a new agent needs one; what lies there later must not stop it.
-  return 'code' in join && !isNew ? null : must(join);
+  if (!isNew) return null;
+  // Its own file is the operator's mistake. Attack: in the source lies what any site wrote (I16).
+  if (config.join !== undefined) return must<Join>(join);
+  write({ alarm: join.code, detail: `the join in the source is none: ${join.detail}` });
+  return null;
 }
 
 function targetsOf({ ingest, peers }: AgentConfig): readonly Target[] {
