@@ -166,13 +166,13 @@ export class Agent {
   /**
    * A delta from a peer: its attestations are taken, its commits are not. What an agent attests
    * must come from its own source: a commit that an operator signed and nobody decided, brought by
-   * one stolen agent, would else be attested by all (I16).
+   * one stolen agent, would else be attested by all (I16). A stranger is told the code alone.
    */
-  async deliver(text: string): Promise<StoreAnswer> {
+  async deliver(text: string): Promise<StoreAnswer | Refusal> {
     const delta = await openDelta(text, this.holder.trust, this.#ports.crypto);
     if (delta.kind === 'refused') {
-      this.#alarms.raise(delta);
-      return { ...this.#answer([delta]), code: delta.code };
+      this.#alarms.raiseOfStranger(delta, this.#ports.nowMs());
+      return delta;
     }
     for (const refusal of delta.refused) this.#alarms.raise(refusal, delta.sender);
     await this.#hold.trusting(delta.trust);

@@ -291,6 +291,9 @@ export const TOUCHED_KEYS_MAX = 4_096;
 /** Findings put right in one turn: a flood must not stop the attestations. */
 export const REPAIRS_PER_TURN_MAX = 32;
 
+/** Lines of the log about what strangers send: one a code for this long; each is counted. */
+export const STRANGERS_SAID_MS = 60_000;
+
 /** History kept behind the commit that a threshold of sites stands on, in revisions. */
 export const COMPACTION_MARGIN = 10_000n;
 export const COMPACTION_INTERVAL_MS = 300_000;

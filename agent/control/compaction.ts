@@ -27,5 +27,6 @@ export function compactable(
 }
 
 function lowest(indexes: readonly bigint[]): bigint {
-  return indexes.reduce((least, index) => (index < least ? index : least));
+  const [least = 0n] = [...indexes].sort((a, b) => (a < b ? -1 : 1));
+  return least;
 }

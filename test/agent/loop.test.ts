@@ -12,6 +12,7 @@ import {
   COMMITS_PER_READ_MAX,
   DELTA_BYTES_MAX,
   PIECES_RETENTION_VERSIONS,
+  STRANGERS_SAID_MS,
 } from '../../shared/limits.ts';
 import { Fleet, newestOf, priorityOf, START_MS, settled } from '../fakes/fleet.ts';
 import { expectHonest, sail, voyages } from '../fakes/voyage.ts';
@@ -371,9 +372,22 @@ describe('what peers bring', () => {
     const agent = fleet.agent('eu1');
     const before = agent.holder;
     const answer = await agent.deliver(await forged(fleet));
-    expect(answer).toMatchObject({ id: 'eu1-1', code, refused: [code] });
+    // A stranger learns neither who answers nor where the head is.
+    expect(answer).toEqual(expect.objectContaining({ kind: 'refused', code }));
+    expect(answer).not.toHaveProperty('head');
     expect(agent.holder).toBe(before);
     expect(fleet.ownAlarms('eu1')).toEqual([code]);
+  });
+
+  test('of strangers are counted each, and said once a minute', async () => {
+    const fleet = await Fleet.afloat();
+    const agent = fleet.agent('eu1');
+    for (let i = 0; i < 100; i++) await agent.deliver('hello');
+    expect(agent.status.alarms).toMatchObject({ malformed: 100 });
+    expect(fleet.ownAlarms('eu1')).toEqual(['malformed']);
+    fleet.nowMs += STRANGERS_SAID_MS;
+    await agent.deliver('hello');
+    expect(fleet.ownAlarms('eu1')).toEqual(['malformed', 'malformed']);
   });
 
   test.each<readonly [string, Partial<Attestation>, Signer]>([
@@ -388,7 +402,7 @@ describe('what peers bring', () => {
     const before = fleet.agent('eu1').holder.book;
     const word = await attest(fleet.author, 'us1', fleet.nowMs, forged, signer);
     const answer = await fleet.agent('eu1').deliver(await seal(fleet, { attestations: [word] }));
-    expect(answer.refused).toEqual([code]);
+    expect(answer).toMatchObject({ refused: [code] });
     expect(fleet.agent('eu1').holder.book).toBe(before);
     expect(fleet.logs.at(-1)?.line).toMatchObject({ alarm: code, from: { site: 'us1' } });
   });

@@ -214,8 +214,13 @@ export class Fleet {
   /** Hands a message over, which may have been handed over before. */
   async hand({ to, delta, answer }: Message): Promise<void> {
     const life = this.#lives.get(to as SiteName);
-    if (life === undefined || life.dead) answer.reject(new Error(`${to} is down`));
-    else answer.resolve(canonical(await life.agent.deliver(delta)));
+    if (life === undefined || life.dead) {
+      answer.reject(new Error(`${to} is down`));
+      return;
+    }
+    const answered = await life.agent.deliver(delta);
+    if ('kind' in answered) answer.reject(new Error(`answered 403 ${answered.code}`));
+    else answer.resolve(canonical(answered));
   }
 
   #ports(site: SiteName, life: { readonly dead: boolean }): AgentPorts {
