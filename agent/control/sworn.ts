@@ -5,8 +5,8 @@
 //
 // An agent that remembers nothing, or whose source no longer shows what happened since, is bound to
 // nothing that protects it: it waits until a threshold of other sites attests the chain it holds.
-// Once is enough: with the word that it keeps then it is bound again. Waiting for them at every word
-// would make a silence that all agents share one without an end.
+// Once is enough: with the word that it keeps then it is bound again. Waiting for them at every
+// word would make a silence that all agents share one without an end.
 
 import type { Link } from '../../shared/control/chain.ts';
 import type { Join } from '../../shared/control/join.ts';

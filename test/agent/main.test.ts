@@ -279,8 +279,8 @@ describe('a process that does not start', () => {
   );
 });
 
-// Attack: who may write to the source stops a new agent (I16). What an operator put beside the agent
-// itself is another thing: that it is none is his mistake.
+// Attack: who may write to the source stops a new agent (I16). What an operator put beside the
+// agent itself is another thing: that it is none is his mistake.
 test(
   'a new agent starts without its join where that is none in the source, and says so',
   async () => {
