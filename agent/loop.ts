@@ -232,7 +232,7 @@ export class Agent {
 
   async #turn(): Promise<void> {
     const followed = await this.#follow();
-    await this.#care.followPeers(followed, this.peers);
+    this.#care.askPeers(followed, this.peers, () => this.#takeBrought());
     await this.#hold.stand();
     const { nowMs } = this.#ports;
     // Either way: a clock that was put back must not end the attestations.
@@ -244,6 +244,17 @@ export class Agent {
       this.#publisher.publish();
     }
     await this.#keepHouse(followed);
+  }
+
+  /** What peers brought, as soon as it comes: a gateway may wait for it (P3). Turns go between. */
+  #takeBrought(): void {
+    const taken = this.#inTurn(async () => {
+      const more = await this.#care.takeBrought();
+      await this.#hold.stand();
+      if (more) this.#takeBrought();
+    });
+    // A disk that cannot be written: the next turn writes to it too, and says so.
+    taken.catch(() => {});
   }
 
   /** What nobody waits for: after the word that everybody does. */

@@ -83,24 +83,27 @@ export class Care {
   }
 
   /**
-   * Takes in what peers brought, and asks on, while the source cannot be read. `peers` are the URLs
-   * of their deltas.
+   * Begins to ask peers while the source cannot be read; `brought` is told when there is something
+   * to take. `peers` are the URLs of their deltas.
    */
-  async followPeers({ state }: Followed, peers: readonly string[]): Promise<void> {
+  askPeers({ state }: Followed, peers: readonly string[], brought: () => void): void {
     const { commitsOf } = this.#ports;
     if (commitsOf === undefined) return;
     if (state !== 'unreadable') {
       this.#catchUp.forget();
       return;
     }
+    const ask = peers.map((url) => (from: bigint) => commitsOf(url, from));
+    this.#catchUp.ask(this.#hold.holder, ask, brought);
+  }
+
+  /** Takes in a read's worth of what peers brought; the answer is whether there is more. */
+  async takeBrought(): Promise<boolean> {
     const commits = this.#catchUp.take();
-    if (commits.length === 0) {
-      const ask = peers.map((url) => (from: bigint) => commitsOf(url, from));
-      this.#catchUp.ask(this.#hold.holder, ask);
-      return;
-    }
+    if (commits.length === 0) return false;
     await this.#copy?.keepUp(this.#hold.holder);
     const refused = await this.#hold.take({ commits, attestations: [] });
     if (refused.length > 0) this.#catchUp.forget();
+    return this.#catchUp.hasMore;
   }
 }

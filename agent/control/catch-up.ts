@@ -42,20 +42,28 @@ export class CatchUp {
     return commits;
   }
 
+  get hasMore(): boolean {
+    return this.#brought.length > 0;
+  }
+
   forget(): void {
     this.#brought = [];
   }
 
-  /** Begins to ask, unless that is under way or there is nothing to catch up with. */
-  ask(holder: Holder, peers: readonly AskPeer[]): void {
-    const goal = goalOf(this.#site, holder, this.#ports.nowMs());
-    if (this.#isAsking || goal === null || peers.length === 0) return;
+  /**
+   * Begins to ask, unless that is under way, what was brought is still to be taken, or there is
+   * nothing to catch up with. `brought` is told when something came.
+   */
+  ask(holder: Holder, peers: readonly AskPeer[], brought: () => void): void {
+    if (this.#isAsking || this.hasMore || peers.length === 0) return;
+    if (goalOf(this.#site, holder, this.#ports.nowMs()) === null) return;
     this.#isAsking = true;
     const first = this.#questions++ % peers.length;
     const inTurn = [...peers.slice(first), ...peers.slice(0, first)];
     void commitsFromPeers(this.#site, holder, inTurn, this.#ports).then((commits) => {
       this.#brought = commits;
       this.#isAsking = false;
+      if (this.hasMore) brought();
     });
   }
 }
