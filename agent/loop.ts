@@ -54,6 +54,8 @@ export class Agent {
   #readable = true;
   #rollback: Refusal | null = null;
   #turning: Promise<unknown> = Promise.resolve();
+  /** A read of the source that was asked for and has not begun. */
+  #waitingRead: Promise<void> | null = null;
   #attestedAtMs = 0;
   /** What was held when this agent last spoke, or would have. */
   #spokenOf: Link['digest'] | null = null;
@@ -112,6 +114,11 @@ export class Agent {
     this.#publisher.retarget(targets);
   }
 
+  /** What the last look at the source said. */
+  get isReadable(): boolean {
+    return this.#readable;
+  }
+
   /** URLs of the other agents that it sends to. */
   get peers(): readonly string[] {
     return this.#publisher.peers;
@@ -144,23 +151,29 @@ export class Agent {
     return this.#inTurn(() => this.#turn());
   }
 
-  /** Reads the source between turns: what was just appended is held when this resolves. */
+  /**
+   * Reads the source between turns: what was just appended is held when this resolves. Whoever asks
+   * while a read waits for its turn shares it: others may ask as often as they like, and the turn
+   * that attests is behind one read at most (I16). One that has begun may have missed something.
+   */
   catchUp(): Promise<void> {
-    return this.#inTurn(async () => {
+    this.#waitingRead ??= this.#inTurn(async () => {
+      this.#waitingRead = null;
       await this.#follow();
     });
+    return this.#waitingRead;
   }
 
   /**
    * A delta from a peer: its attestations are taken, its commits are not. What an agent attests
    * must come from its own source: a commit that an operator signed and nobody decided, brought by
-   * one stolen agent, would else be attested by all (I16).
+   * one stolen agent, would else be attested by all (I16). A stranger is told the code alone.
    */
-  async deliver(text: string): Promise<StoreAnswer> {
+  async deliver(text: string): Promise<StoreAnswer | Refusal> {
     const delta = await openDelta(text, this.holder.trust, this.#ports.crypto);
     if (delta.kind === 'refused') {
-      this.#alarms.raise(delta);
-      return { ...this.#answer([delta]), code: delta.code };
+      this.#alarms.raiseOfStranger(delta, this.#ports.nowMs());
+      return delta;
     }
     for (const refusal of delta.refused) this.#alarms.raise(refusal, delta.sender);
     await this.#hold.trusting(delta.trust);
@@ -198,12 +211,10 @@ export class Agent {
 
   /** The next trust document, from whoever has enough root signatures on it (C5). */
   async publishTrust(input: unknown): Promise<PublishedTrust> {
-    const { source, crypto } = this.#ports;
     if (!this.#readable) return UNREADABLE;
-    await this.turn();
-    const published = await publishTrust(input, this.holder.trust, source, crypto);
-    if (published.kind === 'created') await this.turn();
-    return published;
+    const { source, crypto } = this.#ports;
+    const catchUp = () => this.catchUp();
+    return publishTrust(input, { trust: () => this.holder.trust, catchUp, source, crypto });
   }
 
   /** Our signature under a batch that a peer wants to commit, if we would land it ourselves. */
@@ -225,7 +236,7 @@ export class Agent {
 
   async #turn(): Promise<void> {
     const followed = await this.#follow();
-    if (followed.state === 'unreadable') await this.#care.followPeers(this.peers);
+    this.#care.askPeers(followed, this.peers, () => this.#takeBrought());
     await this.#hold.stand();
     const { nowMs } = this.#ports;
     // Either way: a clock that was put back must not end the attestations.
@@ -239,6 +250,17 @@ export class Agent {
     await this.#keepHouse(followed);
   }
 
+  /** What peers brought, as soon as it comes: a gateway may wait for it (P3). Turns go between. */
+  #takeBrought(): void {
+    const taken = this.#inTurn(async () => {
+      const more = await this.#care.takeBrought();
+      await this.#hold.stand();
+      if (more) this.#takeBrought();
+    });
+    // A disk that cannot be written: the next turn writes to it too, and says so.
+    taken.catch(() => {});
+  }
+
   /** What nobody waits for: after the word that everybody does. */
   async #keepHouse(followed: Followed): Promise<void> {
     await this.#care.copy();
@@ -249,11 +271,13 @@ export class Agent {
   }
 
   async #follow(): Promise<Followed> {
-    const followed = await follow(this.#hold, this.#ports);
+    const { crypto, nowMs } = this.#ports;
+    const followed = await follow(this.#hold, { source: this.#care.source, crypto, nowMs });
     this.#source = followed.read ?? this.#source;
     this.#readable = followed.state !== 'unreadable';
     this.#rollback = followed.rollback;
-    if (followed.read?.lost === true) this.#sworn.lose();
+    const lost = followed.read?.lost;
+    if (lost !== undefined) this.#sworn.lose(lost);
     return followed;
   }
 
@@ -272,6 +296,7 @@ export class Agent {
     const plan = planAttestation(this.holder, memory.kept, this.#situation(mode, nowMs));
     if (plan === null) return;
     await memory.save(plan.kept);
+    this.#sworn.keep(memory.kept);
     await memory.saveTrust(this.holder.trust);
     const jws = await signJws(attestationKind.typ, plan.attestation, [this.#ports.signer]);
     // A refusal of the own word: somebody else speaks with this key.

@@ -21,6 +21,7 @@ import { apiPortsOf } from './api/agent-ports.ts';
 import { type Api, type ApiTls, listenApi } from './api/listen.ts';
 import { tenantPortsOf } from './api/tenant-ports.ts';
 import { type AgentConfig, ConfigError, readAgentConfig } from './config.ts';
+import { copiedBefore } from './control/copy.ts';
 import { readTrust } from './control/follow-trust.ts';
 import type { Target } from './control/publish.ts';
 import { type Gateway, listenGateway } from './gateway/listen.ts';
@@ -42,8 +43,10 @@ async function main(path: string): Promise<void> {
   const keep = new KeepFile(config.keep);
   const kept = await keep.load();
   const { source, close } = await openSource(pin.cluster, config, kept?.revision ?? null, write);
+  const copy = config.copy === undefined ? undefined : new ControlDirectory(config.copy);
   const trust = await newestTrust(pin, source);
-  const signers = await readSigners(config, trust ?? pin, trust !== null);
+  const copied = trust ?? (copy && (await newestTrust(pin, copiedBefore(copy, pin)))) ?? pin;
+  const signers = await readSigners(config, copied, trust !== null);
   const { site, agent: name } = config;
   const identity: AgentIdentity = {
     site,
@@ -66,13 +69,12 @@ async function main(path: string): Promise<void> {
     },
     source,
     keep,
-    ...(config.copy === undefined ? {} : { copy: new ControlDirectory(config.copy) }),
+    ...(copy === undefined ? {} : { copy }),
     push: pushOverHttp,
     commitsOf: (peer, from) => commitsOfPeer(peer, from, asker),
     log: write,
   };
-  const found = await findJoin(config, source);
-  const join = await readJoin(found, identity, trust ?? pin, kept === null);
+  const join = await readJoin(config, source, copied, kept === null);
   // From the pin: what follows is adopted by the loop, which remembers what it had before.
   agent = await Agent.start(identity, pin, join, ports);
   const started = agent;
@@ -92,15 +94,21 @@ async function findJoin({ agent, join }: AgentConfig, source: CommitSource): Pro
 
 /** What a new agent needs, and what lets an old one go on past compaction. */
 async function readJoin(
-  input: unknown,
-  identity: AgentIdentity,
+  config: AgentConfig,
+  source: CommitSource,
   trust: Trust,
   isNew: boolean,
 ): Promise<Join | null> {
+  const input = await findJoin(config, source);
   if (input === null) return null;
-  const join = await openJoin(input, identity, trust, nodeCrypto);
+  const join = await openJoin(input, config, trust, nodeCrypto);
+  if (!('code' in join)) return join;
   // Only a new agent needs one; what lies there later must not stop it.
-  return 'code' in join && !isNew ? null : must(join);
+  if (!isNew) return null;
+  // Its own file is the operator's mistake. Attack: in the source lies what any site wrote (I16).
+  if (config.join !== undefined) return must<Join>(join);
+  write({ alarm: join.code, detail: `the join in the source is none: ${join.detail}` });
+  return null;
 }
 
 function targetsOf({ ingest, peers }: AgentConfig): readonly Target[] {
@@ -131,6 +139,7 @@ async function run(
   const apiPorts = apiPortsOf({
     agent,
     source: ports.source,
+    copy: ports.copy,
     status: () => statusOf(agent, identity, gateway, Date.now()),
     tenants: tenantPortsOf(agent, config.agent, ports, pause),
     nowMs: () => Date.now(),
@@ -186,8 +195,8 @@ async function startGateway(agent: Agent, config: AgentConfig): Promise<Gateway 
   });
 }
 
-/** What the pin leads to in the source, or null when that cannot be read now. */
-async function newestTrust(pin: Trust, source: CommitSource): Promise<Trust | null> {
+/** What the pin leads to in a source, or null when that cannot be read now. */
+async function newestTrust(pin: Trust, source: Pick<CommitSource, 'trust'>): Promise<Trust | null> {
   try {
     return (await readTrust(pin, { source, crypto: nodeCrypto })).trust;
   } catch (error) {

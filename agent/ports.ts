@@ -80,8 +80,8 @@ export interface SourceRead {
   readonly revision?: bigint;
   /** Up to this revision every change was seen, one by one: what a restart goes on from. */
   readonly seen?: bigint;
-  /** What happened since the last word was kept is compacted: nobody can show all of it (C10). */
-  readonly lost?: boolean;
+  /** What happened up to this revision is compacted in part: nobody can show all of it (C10). */
+  readonly lost?: bigint;
   /** etcd has forgotten revisions that were seen: it was restored from an older state (C13). */
   readonly wentBack?: boolean;
   /** It did so once since this agent started, however far it has come again. */

@@ -274,8 +274,11 @@ export const PUSH_TIMEOUT_MS = 1_800;
  */
 export const PUSH_ANSWER_BYTES_MAX = 1024 * 1024;
 
-/** Commits that one read of a source returns; the next read goes on from there. */
-export const COMMITS_PER_READ_MAX = 1024;
+/**
+ * Commits that one read of a source returns; the next read goes on from there. Half of the chain,
+ * so that what is copied to disk behind it may lag by the other half.
+ */
+export const COMMITS_PER_READ_MAX = 512;
 
 /**
  * One call to an etcd member: a few round trips between regions. A turn of an agent waits for it,
@@ -330,12 +333,25 @@ export const TOUCHED_VALUE_CHARS_MAX = 4 * 1024;
 export const REPAIRS_PER_TURN_MAX = 32;
 export const REPAIRS_TURN_MS = 1_000;
 
-/** History kept behind the oldest commit that a live agent stands on, in revisions. */
+/** Lines of the log about what strangers send: one a code for this long; each is counted. */
+export const STRANGERS_SAID_MS = 60_000;
+
+/** History kept behind the commit that a threshold of sites stands on, in revisions. */
 export const COMPACTION_MARGIN = 10_000n;
 export const COMPACTION_INTERVAL_MS = 300_000;
 
-/** Commits that an agent without a source takes from a peer; farther behind, it waits for etcd. */
+/**
+ * Commits that an agent without a source takes from a peer, and what they may take in memory until
+ * they have led to what others attest: 4 KiB each. Farther behind, it waits for etcd.
+ */
 export const CATCH_UP_COMMITS_MAX = 16_384;
+export const CATCH_UP_BYTES_MAX = 64 * 1024 * 1024;
+
+/**
+ * What one peer gets to bring them all: 64 pages between regions. No turn waits for it, but the
+ * next peer does.
+ */
+export const CATCH_UP_PEER_MS = 30_000;
 
 /** Commits written to an agent's own copy in one turn: each is synced to disk. */
 export const COPIES_PER_TURN_MAX = 64;

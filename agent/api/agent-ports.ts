@@ -20,12 +20,16 @@ import type { TenantPorts } from './tenants.ts';
 export interface ApiAgent {
   readonly agent: Agent;
   readonly source: CommitSource;
+  /** Commits on the own disk. */
+  readonly copy?: CommitSource | undefined;
   readonly tenants: TenantPorts;
   readonly status: () => object;
   readonly nowMs: () => number;
   readonly crypto: Crypto;
   readonly log: (line: object) => void;
 }
+
+type Stores = Pick<ApiAgent, 'source' | 'copy'>;
 
 export function apiPortsOf(given: ApiAgent): ApiPorts {
   const { agent, source, tenants, status, nowMs, crypto, log } = given;
@@ -34,7 +38,7 @@ export function apiPortsOf(given: ApiAgent): ApiPorts {
     deliver: (delta) => agent.deliver(delta),
     propose: (input) => proposeSigned(input, agent, crypto),
     status,
-    commits: (from) => commitsFrom(from, agent, source),
+    commits: (from) => commitsFrom(from, agent, given),
     trust: (version) => trustOf(version, agent, source),
     publishTrust: (input) => agent.publishTrust(input),
     join: (name) => source.join(name),
@@ -49,31 +53,50 @@ export function apiPortsOf(given: ApiAgent): ApiPorts {
 }
 
 /**
- * Commits from the chain in memory where it reaches so far back, else from the source. Beyond the
- * head a source that is down has none as far as this agent knows; whoever reads asks others too.
+ * Commits from the chain in memory where it reaches so far back, else from the source or the copy.
+ * Beyond the head a source that is down has none as far as this agent knows; whoever reads asks
+ * others too.
  */
-async function commitsFrom(
-  from: bigint,
-  { holder }: Agent,
-  source: CommitSource,
-): Promise<CommitsPage> {
+async function commitsFrom(from: bigint, agent: Agent, stores: Stores): Promise<CommitsPage> {
+  const { holder } = agent;
   const { manifest, envelope } = holder.state;
   const { generation, version } = manifest;
   const first = holder.chain[0]?.version;
   const held = first !== undefined && from >= first && from <= version;
   const found: readonly unknown[] = held
     ? holder.chain.slice(Number(from - first)).map(({ jws }) => jws)
-    : await source.read(from).then(
-        ({ commits: there }) => there,
-        (error: unknown) => {
-          if (error instanceof SourceError && from > version) return [];
-          throw error;
-        },
-      );
+    : await storedFrom(from, agent, stores).catch((error: unknown) => {
+        if (error instanceof SourceError && from > version) return [];
+        throw error;
+      });
   const commits = bounded(found);
   const next = from + BigInt(commits.length);
   const more = commits.length > 0 && (commits.length < found.length || next <= version);
   return { head: { generation, version, envelope }, commits, next: more ? next : null };
+}
+
+/**
+ * Of a source that cannot be read the copy is asked first: who catches up without a source must not
+ * wait for it at every page (E6). Rejects with SourceError when neither has any and one is down.
+ */
+async function storedFrom(
+  from: bigint,
+  { isReadable }: Agent,
+  { source, copy }: Stores,
+): Promise<readonly unknown[]> {
+  const copies = copy === undefined ? [] : [copy];
+  let fault: SourceError | null = null;
+  for (const store of isReadable ? [source, ...copies] : [...copies, source]) {
+    try {
+      const { commits } = await store.read(from);
+      if (commits.length > 0) return commits;
+    } catch (error) {
+      if (!(error instanceof SourceError)) throw error;
+      fault ??= error;
+    }
+  }
+  if (fault !== null) throw fault;
+  return [];
 }
 
 /** What is held is at hand, and verified; older ones are the source's, newer ones nobody's yet. */

@@ -2,6 +2,7 @@
 // disk, so that it is tested with plain values. `agent-ports.ts` makes the real ones.
 
 import type { StoreAnswer } from '../../shared/control/answer.ts';
+import type { Refusal } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import type { Crypto } from '../../shared/crypto.ts';
 import type { Digest } from '../../shared/digest.ts';
@@ -31,7 +32,8 @@ export interface CommitsPage {
 export interface ApiPorts {
   /** Provisioning. */
   readonly tenants: TenantPorts;
-  readonly deliver: (delta: string) => Promise<StoreAnswer>;
+  /** A refusal is for strangers. */
+  readonly deliver: (delta: string) => Promise<StoreAnswer | Refusal>;
   readonly propose: (input: unknown) => Promise<Proposal>;
   readonly status: () => object;
   /** Rejects with SourceError. */

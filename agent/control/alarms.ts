@@ -1,10 +1,12 @@
 // What a person should look at: a line of the log and a counter each (INTERFACES).
 
+import { STRANGERS_SAID_MS } from '../../shared/limits.ts';
 import type { AgentPorts } from '../ports.ts';
 import type { Fault } from './follow.ts';
 
 export class Alarms {
   readonly #counts = new Map<string, number>();
+  readonly #saidAtMs = new Map<string, number>();
   readonly #log: AgentPorts['log'];
 
   constructor(log: AgentPorts['log']) {
@@ -17,7 +19,22 @@ export class Alarms {
   }
 
   raise({ code, detail }: Fault, from?: object): void {
-    this.#counts.set(code, (this.#counts.get(code) ?? 0) + 1);
+    this.#count(code);
     this.#log({ alarm: code, detail, ...(from === undefined ? {} : { from }) });
+  }
+
+  /** Of somebody who may be anybody. Attack: a log, and a disk, filled by who has no key. */
+  raiseOfStranger(fault: Fault, nowMs: number): void {
+    const saidAtMs = this.#saidAtMs.get(fault.code) ?? Number.NEGATIVE_INFINITY;
+    if (Math.abs(nowMs - saidAtMs) < STRANGERS_SAID_MS) {
+      this.#count(fault.code);
+      return;
+    }
+    this.#saidAtMs.set(fault.code, nowMs);
+    this.raise(fault);
+  }
+
+  #count(code: string): void {
+    this.#counts.set(code, (this.#counts.get(code) ?? 0) + 1);
   }
 }

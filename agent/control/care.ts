@@ -4,23 +4,23 @@
 
 import { refuse } from '../../shared/control/refusal.ts';
 import { COMPACTION_INTERVAL_MS } from '../../shared/limits.ts';
-import type { AgentPorts } from '../ports.ts';
-import { commitsFromPeers } from './catch-up.ts';
+import type { AgentPorts, CommitSource } from '../ports.ts';
+import { CatchUp } from './catch-up.ts';
 import { compactable } from './compaction.ts';
-import { Copy } from './copy.ts';
+import { Copy, copiedBefore } from './copy.ts';
 import { type Followed, follow } from './follow.ts';
 import type { Hold } from './hold.ts';
 import type { Receipts } from './receipts.ts';
 
 export class Care {
-  readonly #site: string;
   readonly #hold: Hold;
   readonly #ports: AgentPorts;
+  readonly #catchUp: CatchUp;
   #copy: Copy | null = null;
   #compactedAtMs = 0;
 
   constructor(site: string, hold: Hold, ports: AgentPorts) {
-    this.#site = site;
+    this.#catchUp = new CatchUp(site, ports);
     this.#hold = hold;
     this.#ports = ports;
   }
@@ -29,8 +29,21 @@ export class Care {
   async openCopy(): Promise<void> {
     const { copy, crypto, nowMs } = this.#ports;
     if (copy === undefined) return;
-    await follow(this.#hold, { source: copy, crypto, nowMs });
+    const source = copiedBefore(copy, this.#hold.holder.trust);
+    await follow(this.#hold, { source, crypto, nowMs });
     this.#copy = new Copy(copy, this.#hold.holder.state.manifest.version);
+  }
+
+  /** The source, read no faster than the copy can follow. */
+  get source(): Pick<CommitSource, 'read' | 'trust'> {
+    const { source } = this.#ports;
+    return {
+      trust: (version) => source.trust(version),
+      read: async (from) => {
+        await this.#copy?.keepUp(this.#hold.holder);
+        return source.read(from);
+      },
+    };
   }
 
   /** Brings the copy nearer to what is held. */
@@ -70,13 +83,28 @@ export class Care {
     await source.compact(revision);
   }
 
-  /** `peers` are the URLs of their deltas. */
-  async followPeers(peers: readonly string[]): Promise<void> {
-    const { commitsOf, crypto, nowMs } = this.#ports;
+  /**
+   * Begins to ask peers while the source cannot be read; `brought` is told when there is something
+   * to take. `peers` are the URLs of their deltas.
+   */
+  askPeers({ state }: Followed, peers: readonly string[], brought: () => void): void {
+    const { commitsOf } = this.#ports;
     if (commitsOf === undefined) return;
+    if (state !== 'unreadable') {
+      this.#catchUp.forget();
+      return;
+    }
     const ask = peers.map((url) => (from: bigint) => commitsOf(url, from));
-    const { holder } = this.#hold;
-    const commits = await commitsFromPeers(this.#site, holder, ask, nowMs(), crypto);
-    if (commits.length > 0) await this.#hold.take({ commits, attestations: [] });
+    this.#catchUp.ask(this.#hold.holder, ask, brought);
+  }
+
+  /** Takes in a read's worth of what peers brought; the answer is whether there is more. */
+  async takeBrought(): Promise<boolean> {
+    const commits = this.#catchUp.take();
+    if (commits.length === 0) return false;
+    await this.#copy?.keepUp(this.#hold.holder);
+    const refused = await this.#hold.take({ commits, attestations: [] });
+    if (refused.length > 0) this.#catchUp.forget();
+    return this.#catchUp.hasMore;
   }
 }

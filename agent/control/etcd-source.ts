@@ -46,7 +46,8 @@ export class EtcdSource implements CommitSource {
   readonly #ports: EtcdSourcePorts;
   readonly #tail: Tail;
   #changed = Promise.withResolvers<void>();
-  #lost = false;
+  /** Up to where the tail has lost something; null as long as it has told all. */
+  #lost: bigint | null = null;
   /** The newest revision that was ever shown. */
   #newest: bigint;
   /** It was once shown less than that (C13). */
@@ -119,7 +120,7 @@ export class EtcdSource implements CommitSource {
       term,
       revision,
       ...(seen === null ? {} : { seen }),
-      lost: this.#lost,
+      ...(this.#lost === null ? {} : { lost: this.#lost }),
       wentBack,
       restored: this.#restored,
     };
@@ -259,7 +260,7 @@ export class EtcdSource implements CommitSource {
 
   #take(tiding: Tiding): void {
     if (tiding.kind === 'revision') this.#touched.note(tiding.events);
-    else this.#lost ||= tiding.lost;
+    else if (tiding.lost) this.#lost = tiding.revision;
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }

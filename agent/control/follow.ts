@@ -53,7 +53,9 @@ type Refused = {
   readonly refusal: Refusal;
 };
 
-type Ports = Pick<AgentPorts, 'source' | 'crypto' | 'nowMs'>;
+type Ports = Pick<AgentPorts, 'crypto' | 'nowMs'> & {
+  readonly source: Pick<AgentPorts['source'], 'read' | 'trust'>;
+};
 
 const UNREADABLE: Followed = { state: 'unreadable', rollback: null, misplaced: [], read: null };
 

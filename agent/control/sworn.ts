@@ -5,6 +5,8 @@
 //
 // An agent that remembers nothing, or whose source no longer shows what happened since, is bound to
 // nothing that protects it: it waits until a threshold of other sites attests the chain it holds.
+// Once is enough: with the word that it keeps then it is bound again. Waiting for them at every
+// word would make a silence that all agents share one without an end.
 
 import type { Link } from '../../shared/control/chain.ts';
 import type { Join } from '../../shared/control/join.ts';
@@ -19,8 +21,8 @@ interface Oath {
 }
 
 export class Sworn {
-  readonly #own: Oath | null;
-  readonly #join: Oath | null;
+  #own: Kept | null;
+  #join: Oath | null;
   /** What this agent may speak on: its memory, an operator's word, or that of other sites. */
   #standsOn: 'memory' | 'join' | 'others';
   #contradiction: Refusal | null = null;
@@ -39,9 +41,17 @@ export class Sworn {
     this.#joinContradiction ??= contradiction(this.#join, link);
   }
 
-  /** The source cannot show what happened since the last word was kept. */
-  lose(): void {
-    if (this.#standsOn === 'memory') this.#standsOn = this.#withoutMemory();
+  /** The source cannot show all that happened up to revision `upTo`. A word kept later stands. */
+  lose(upTo: bigint): void {
+    const kept = this.#own?.revision ?? 0n;
+    if (this.#standsOn === 'memory' && kept < upTo) this.#standsOn = this.#withoutMemory();
+  }
+
+  /** What was kept for a word: from here on it binds, and a join from before it says nothing. */
+  keep(kept: Kept): void {
+    this.#own = kept;
+    this.#standsOn = 'memory';
+    if (this.#join !== null && this.#join.version < kept.version) this.#join = null;
   }
 
   /**

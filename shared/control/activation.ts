@@ -15,24 +15,33 @@ export interface Evidence {
 }
 
 /** The active link by the evidence at `nowMs` alone, or null when no threshold names a held one. */
-export function activeLink({ chain, book, trust, nowMs }: Evidence): Link | null {
+export function activeLink(evidence: Evidence): Link | null {
+  return reachedTogether(validBySite(evidence.book, evidence.trust, evidence.nowMs), evidence);
+}
+
+/**
+ * What a threshold of OTHER sites than `site` stands behind, or null: what an agent that has no
+ * memory of its own may join (C10). Attack: a stolen agent of the own site, or one's own older
+ * word, that makes up the threshold (I16).
+ */
+export function attestedByOthers(site: string, evidence: Evidence): Link | null {
+  const bySite = new Map(validBySite(evidence.book, evidence.trust, evidence.nowMs));
+  bySite.delete(site);
+  return reachedTogether(bySite, evidence);
+}
+
+/** The newest link that a threshold of the sites in `bySite` have reached. */
+function reachedTogether(
+  bySite: ReadonlyMap<string, readonly Attestation[]>,
+  { chain, trust }: Pick<Evidence, 'chain' | 'trust'>,
+): Link | null {
   const reached: Link[] = [];
-  for (const attestations of validBySite(book, trust, nowMs).values()) {
+  for (const attestations of bySite.values()) {
     const link = highest(attestations, chain);
     if (link !== null) reached.push(link);
   }
   reached.sort((a, b) => compareVersions(b, a));
   return reached[trust.threshold - 1] ?? null;
-}
-
-/**
- * What a threshold of OTHER sites than `site` stands behind, or null: what an agent that has no
- * memory of its own may join (C10).
- */
-export function attestedByOthers(site: string, evidence: Evidence): Link | null {
-  const { trust } = evidence;
-  const sites = trust.sites.filter((other) => other !== site);
-  return activeLink({ ...evidence, trust: { ...trust, sites } });
 }
 
 /**

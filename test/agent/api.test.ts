@@ -9,9 +9,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { pushOverHttp } from '../../agent/adapters/push.ts';
 import { DELTA_PATH } from '../../agent/api/deltas.ts';
 import { type Api, listenApi } from '../../agent/api/listen.ts';
+import type { ApiPorts } from '../../agent/api/ports.ts';
 import { STATUS_PATH } from '../../agent/api/reads.ts';
 import { canonical } from '../../shared/canonical.ts';
 import type { StoreAnswer } from '../../shared/control/answer.ts';
+import { refuse } from '../../shared/control/refusal.ts';
 import { DELTA_BYTES_MAX, PUSH_ANSWER_BYTES_MAX, PUSH_TIMEOUT_MS } from '../../shared/limits.ts';
 import { Fleet } from '../fakes/fleet.ts';
 import { noTenants } from '../fakes/provisioners.ts';
@@ -27,7 +29,7 @@ const ANSWER: StoreAnswer = {
 
 let api: Api;
 let delivered: string[];
-let deliver: (delta: string) => Promise<StoreAnswer>;
+let deliver: ApiPorts['deliver'];
 let status: () => object;
 let logs: object[];
 
@@ -113,6 +115,12 @@ describe('a delta', () => {
     expect(got.body).not.toContain('secret');
     expect(logs).toEqual([{ alarm: 'api-bug', error: 'Error: a secret' }]);
     expect((await ask('GET', STATUS_PATH)).status).toBe(200);
+  });
+
+  test('of a stranger is answered with the code alone', async () => {
+    deliver = async () => refuse('key-unknown', 'trust names no key of him');
+    const got = await ask('POST', DELTA_PATH, '{}');
+    expect([got.status, got.value]).toEqual([403, { code: 'key-unknown' }]);
   });
 
   test('of one agent is taken by another over HTTP', async () => {

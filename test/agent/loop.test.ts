@@ -371,7 +371,7 @@ describe('what peers bring', () => {
     const agent = fleet.agent('eu1');
     const before = agent.holder;
     const answer = await agent.deliver(await forged(fleet));
-    expect(answer).toMatchObject({ id: 'eu1-1', code, refused: [code] });
+    expect(answer).toEqual({ kind: 'refused', code, detail: expect.any(String) });
     expect(agent.holder).toBe(before);
     expect(fleet.ownAlarms('eu1')).toEqual([code]);
   });
@@ -388,7 +388,7 @@ describe('what peers bring', () => {
     const before = fleet.agent('eu1').holder.book;
     const word = await attest(fleet.author, 'us1', fleet.nowMs, forged, signer);
     const answer = await fleet.agent('eu1').deliver(await seal(fleet, { attestations: [word] }));
-    expect(answer.refused).toEqual([code]);
+    expect(answer).toMatchObject({ refused: [code] });
     expect(fleet.agent('eu1').holder.book).toBe(before);
     expect(fleet.logs.at(-1)?.line).toMatchObject({ alarm: code, from: { site: 'us1' } });
   });

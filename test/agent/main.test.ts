@@ -244,7 +244,7 @@ describe('a process that does not start', () => {
     ],
     ['the key is none', (at) => key(at, 'secret'), /no private Ed25519 JWK/],
     ['the trust document is none', (at) => trusting(at, '{}'), /malformed/],
-    ['its join is no join', (at) => joining(at, '{"payload":"","signatures":[]}'), /malformed/],
+    ['its join is no join', ownJoin, /malformed/],
     ['its keep is damaged', damaged, /JSON/],
   ])(
     'because %s ends with exit 1 and one line that says so',
@@ -279,6 +279,23 @@ describe('a process that does not start', () => {
   );
 });
 
+// Attack: who may write to the source stops a new agent (I16). What an operator put beside the
+// agent itself is another thing: that it is none is his mistake.
+test(
+  'a new agent starts without its join where that is none in the source, and says so',
+  async () => {
+    await joining(folder, '{"payload":"","signatures":[]}');
+    const agent = start();
+    expect(await agent.ready).toMatchObject({ gateway: null });
+    expect(await agent.logged(({ alarm }) => alarm !== undefined)).toMatchObject({
+      alarm: 'malformed',
+      detail: expect.stringContaining('join'),
+    });
+    await agent.logged(({ alarm }) => alarm === 'not-attested');
+  },
+  TEST_MS,
+);
+
 // C10: the keep says more than a join. Attack: a join spoiled in a shared directory, so that no
 // agent comes back from a restart.
 test(
@@ -304,6 +321,11 @@ function trusting(at: AgentFolder, text: string): Promise<void> {
 
 function joining(at: AgentFolder, text: string): Promise<void> {
   return writeFile(at.at('control', 'joins', 'eu1-1.json'), text);
+}
+
+async function ownJoin(at: AgentFolder): Promise<void> {
+  await writeFile(at.at('join.json'), '{"payload":"","signatures":[]}');
+  await at.configure({ join: 'join.json' });
 }
 
 async function damaged(at: AgentFolder): Promise<void> {

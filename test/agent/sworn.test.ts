@@ -97,7 +97,7 @@ describe('what an agent is bound to', () => {
     for (const link of three.holder.chain) bound.see(link);
     const head = three.holder.state.manifest;
     expect(bound.fault(head, null)).toBeNull();
-    bound.lose();
+    bound.lose(9n);
     expect(bound.fault(head, three.holder.chain[others] ?? null)?.code ?? null).toBe(code);
   });
 

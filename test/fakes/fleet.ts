@@ -124,11 +124,11 @@ export class Fleet {
 
   /** Starts, or starts again, the agent of a site; throws where it refuses. */
   async begin(site: SiteName, options: BeginOptions = {}): Promise<Agent> {
-    const { join = joinOf(site), targets = peersOf(site), ports = {} } = options;
+    const { join = joinOf(site), targets = peersOf(site), ports = {}, pin = trust } = options;
     this.crash(site);
     const identity: AgentIdentity = { site, agent: `${site}-1`, targets, assume: 'up' };
     const own = { dead: false };
-    const agent = await Agent.start(identity, trust, join, { ...this.#ports(site, own), ...ports });
+    const agent = await Agent.start(identity, pin, join, { ...this.#ports(site, own), ...ports });
     this.#lives.set(site, Object.assign(own, { agent }));
     return agent;
   }
@@ -214,8 +214,13 @@ export class Fleet {
   /** Hands a message over, which may have been handed over before. */
   async hand({ to, delta, answer }: Message): Promise<void> {
     const life = this.#lives.get(to as SiteName);
-    if (life === undefined || life.dead) answer.reject(new Error(`${to} is down`));
-    else answer.resolve(canonical(await life.agent.deliver(delta)));
+    if (life === undefined || life.dead) {
+      answer.reject(new Error(`${to} is down`));
+      return;
+    }
+    const answered = await life.agent.deliver(delta);
+    if ('kind' in answered) answer.reject(new Error(`answered 403 ${answered.code}`));
+    else answer.resolve(canonical(answered));
   }
 
   #ports(site: SiteName, life: { readonly dead: boolean }): AgentPorts {
@@ -266,6 +271,8 @@ export function newestOf({ commits, holder }: TestHolder): { jws: Jws; digest: D
 
 export interface BeginOptions {
   readonly join?: Join | null;
+  /** The kit's first document by default. */
+  readonly pin?: Trust;
   readonly targets?: readonly Target[];
   readonly ports?: Partial<AgentPorts>;
 }

@@ -67,7 +67,7 @@ async function converse(world: World, report: Report): Promise<void> {
 async function tellAgent(world: World, report: Report): Promise<void> {
   const said = [
     [PROTOCOL + 1, '200 nothing'],
-    [PROTOCOL + 2, '200 version-unsupported'],
+    [PROTOCOL + 2, '403 version-unsupported'],
   ] as const;
   for (const [v, expected] of said) {
     const nothing = { commits: [], attestations: [] };

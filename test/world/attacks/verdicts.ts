@@ -45,7 +45,7 @@ const SEEN: Readonly<Record<Way, (code: string) => string>> = {
   'ingest commit': (code) => `stores: ${code}`,
   'ingest attestation': (code) => `stores: ${code}`,
   'ingest trust': (code) => `stores: ${code}`,
-  '/v1/delta': (code) => `agent: ${code}`,
+  '/v1/delta': (code) => `agent: 403 ${code}`,
   // An agent takes commits from its own source alone.
   '/v1/delta commit': () => 'answer: nothing',
   '/v1/delta attestation': (code) => `agent: ${code}`,
@@ -88,6 +88,7 @@ const EXCEPT: Readonly<Partial<Record<Attack, Readonly<Partial<Record<Way, strin
   // What is held already is no news, and what landed has landed.
   replayed: {
     ingest: 'stores: attestation-expired',
+    '/v1/delta': 'agent: attestation-expired',
     'ingest commit': 'answer: nothing',
     'ingest trust': 'answer: nothing',
     '/v1/delta trust': 'answer: nothing',

@@ -74,12 +74,12 @@ async function seenByAgent(bench: Bench, body: string): Promise<string> {
   const { world } = bench;
   const before = await alarmsOf(world);
   const answer = await world.post(AGENT, '/v1/delta', body);
-  if (answer.status !== 200) return answered(answer);
-  const { code, refused } = JSON.parse(answer.text) as { code?: string; refused: string[] };
+  const { code, refused = [] } = JSON.parse(answer.text) as { code?: string; refused?: string[] };
   const said = code ?? refused.join(' ');
+  const status = answer.status === 200 ? '' : `${answer.status} `;
   const after = await alarmsOf(world);
   const rose = (after[said] ?? 0) > (before[said] ?? 0);
-  return `${rose ? 'agent' : 'answer'}: ${said === '' ? 'nothing' : said}`;
+  return `${rose ? 'agent' : 'answer'}: ${status}${said === '' ? 'nothing' : said}`;
 }
 
 function answered({ status, text }: Answer): string {
