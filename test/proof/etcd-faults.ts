@@ -6,18 +6,16 @@
 
 import { parseArgs } from 'node:util';
 import { EtcdCluster, readTls } from '../../agent/adapters/etcd.ts';
-import { type EtcdAlone, startEtcdAlone } from '../world/etcd-alone.ts';
+import { startEtcdAlone } from '../world/etcd-alone.ts';
 import { FaultProxy } from '../world/fault-proxy.ts';
 import { Random } from '../world/random.ts';
 import { Report } from '../world/report.ts';
 import { pause } from '../world/wait.ts';
+import { mend, plannedFaults, strike } from './etcd-faults/faults.ts';
 import { Follower } from './etcd-faults/follower.ts';
 import { dumpAt, Writer } from './etcd-faults/history.ts';
 
 const PREFIX = '/portolan/demo/control/proof/';
-const CUT_WAYS = ['cut', 'stall', 'half-open', 'cut in mid-stream', 'refuse'] as const;
-type Fault = (typeof CUT_WAYS)[number] | 'compaction' | 'restart';
-
 const { values: options } = parseArgs({
   options: {
     cuts: { type: 'string', default: '200' },
@@ -31,62 +29,8 @@ const { values: options } = parseArgs({
 const random = new Random(Number(options.seed));
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 
-/** In an order that the seed decides. */
-function planned(): readonly Fault[] {
-  const faults: Fault[] = [];
-  for (let i = 0; i < Number(options.cuts); i++)
-    faults.push(CUT_WAYS[i % CUT_WAYS.length] ?? 'cut');
-  for (let i = 0; i < Number(options.compactions); i++) faults.push('compaction');
-  for (let i = 0; i < Number(options.restarts); i++) faults.push('restart');
-  for (let i = faults.length - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    [faults[i], faults[j]] = [faults[j] ?? 'cut', faults[i] ?? 'cut'];
-  }
-  return faults;
-}
-
-/** Breaks, lets some writes happen meanwhile, and mends. */
-async function strike(
-  fault: Fault,
-  { cluster }: EtcdAlone,
-  proxy: FaultProxy,
-  calm: EtcdCluster,
-  writer: Writer,
-): Promise<void> {
-  switch (fault) {
-    case 'cut':
-      await writer.write();
-      return proxy.cut();
-    case 'stall':
-      proxy.stall();
-      break;
-    case 'half-open':
-      proxy.halfOpen(['to-client', 'to-target']);
-      break;
-    case 'cut in mid-stream':
-      proxy.stallAfter(random.below(200_000));
-      break;
-    case 'refuse':
-      proxy.refuse();
-      proxy.cut();
-      break;
-    case 'compaction':
-      proxy.stall();
-      for (let i = 0; i < 3; i++) await writer.write();
-      await calm.compact(writer.newest);
-      break;
-    case 'restart': {
-      const members = [...cluster.members.values()];
-      await members[random.below(members.length)]?.restart();
-      break;
-    }
-  }
-  for (let i = random.below(4); i >= 0; i--) await writer.write();
-  proxy.cut();
-  await proxy.heal();
-}
-
 async function prove(report: Report): Promise<void> {
+  const [cuts, compactions] = [Number(options.cuts), Number(options.compactions)];
   const alone = await startEtcdAlone();
   const members = [...alone.cluster.members.values()];
   const proxy = await FaultProxy.start(members.map(({ port }) => port));
@@ -103,9 +47,15 @@ async function prove(report: Report): Promise<void> {
   const writing = keepWriting(writer, resting.signal);
   let unequal = 0;
   try {
-    const faults = planned();
+    const { cluster } = alone;
+    const write = () => writer.write();
+    const faults = plannedFaults({ cuts, compactions, restarts: Number(options.restarts) }, random);
     for (const [i, fault] of faults.entries()) {
-      await pausedWhile(() => strike(fault, alone, proxy, calm, writer));
+      await pausedWhile(async () => {
+        const place = { cluster, proxy, calm, random, write };
+        await strike(fault, place);
+        await mend(place);
+      });
       await follower.level(writer.newest);
       if (!(await equalsDump(follower, calm, writer))) unequal += 1;
       follower.check(writer.history);
@@ -124,7 +74,6 @@ async function prove(report: Report): Promise<void> {
     await proxy.close();
     await alone.stop();
   }
-  const [cuts, compactions] = [Number(options.cuts), Number(options.compactions)];
   report.atLeast('streams that broke', follower.troubles, cuts, '');
   report.atLeast('starts behind a compaction', follower.restarts, compactions, '');
   report.equal('states unlike the dump', unequal, 0);
@@ -164,4 +113,6 @@ const report = new Report('etcd-faults', say);
 await prove(report);
 const finished = report.finish();
 if (options.json) process.stdout.write(`${JSON.stringify(finished)}\n`);
-process.exitCode = finished.ok ? 0 : 1;
+// At once: Node 26 spins for ever in its own clean-up over a TLS connection that was half open.
+// At once: Node 26 spins for ever in its own clean-up over a TLS connection that was half open.
+process.exit(finished.ok ? 0 : 1);

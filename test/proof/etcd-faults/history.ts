@@ -30,8 +30,8 @@ export class Writer {
     return [...this.history.keys()].at(-1) ?? 0n;
   }
 
-  /** One transaction of a few keys. Resolves when it is known to be in. */
-  async write(): Promise<void> {
+  /** One transaction of a few keys; its revision. Resolves when it is known to be in. */
+  async write(): Promise<bigint> {
     const mark = `${this.#prefix}mark`;
     const text = `${++this.#written}`;
     const changes = new Map<string, string | null>([[mark, text]]);
@@ -47,6 +47,7 @@ export class Writer {
       else this.#present.add(key);
     }
     this.history.set(revision, changes);
+    return revision;
   }
 
   async #land(changes: Changes, mark: string, text: string): Promise<bigint> {
