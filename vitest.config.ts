@@ -61,7 +61,7 @@ async function gateway(request: Request): Promise<Response> {
   return Response.json({ method, url, headers: [...request.headers], body }, { headers });
 }
 
-/** Nothing that one file leaves behind can matter to the next, and a fresh start costs 0.5 s each. */
+/** Nothing that one file leaves behind can matter to the next, and a fresh start costs 0.5 s. */
 const pure = { include: ['test/shared/**/*.test.ts'], isolate: false };
 
 export default defineConfig({

@@ -6,7 +6,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseJson } from '../../shared/canonical.ts';
 import type { Jws } from '../../shared/control/jws.ts';
-import { COMMIT_BYTES_MAX, COMMITS_PER_READ_MAX } from '../../shared/limits.ts';
+import { COMMIT_BYTES_MAX } from '../../shared/limits.ts';
+import { COMMITS_PER_READ_MAX } from '../limits.ts';
 import { type CommitSource, SourceError, type SourceRead } from '../ports.ts';
 import { codeOf, createFile } from './durable-file.ts';
 

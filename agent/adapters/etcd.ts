@@ -11,12 +11,6 @@ import { type CallOptions, InterceptingCall, type Interceptor, status } from '@g
 import { noop } from 'cockatiel';
 import { Etcd3, type IWatchResponse } from 'etcd3';
 import {
-  ETCD_CALL_TIMEOUT_MS,
-  ETCD_KEEPALIVE_MS,
-  ETCD_KEEPALIVE_TIMEOUT_MS,
-  ETCD_RECEIVE_BYTES_MAX,
-} from '../../shared/limits.ts';
-import {
   type Etcd,
   EtcdError,
   endOf,
@@ -28,6 +22,12 @@ import {
   type WatchEvent,
   type WatchFrame,
 } from '../etcd-port.ts';
+import {
+  ETCD_CALL_TIMEOUT_MS,
+  ETCD_KEEPALIVE_MS,
+  ETCD_KEEPALIVE_TIMEOUT_MS,
+  ETCD_RECEIVE_BYTES_MAX,
+} from '../limits.ts';
 
 export interface EtcdAccess {
   /** `https://host:port` of the members, the nearest first. */

@@ -5,8 +5,8 @@ import { request } from 'undici';
 import { parseJson } from '../../shared/canonical.ts';
 import { signRequest } from '../../shared/control/request.ts';
 import type { Crypto, Signer } from '../../shared/crypto.ts';
-import { COMMITS_ANSWER_BYTES_MAX, PEER_COMMITS_TIMEOUT_MS } from '../../shared/limits.ts';
 import { COMMITS_PATH, commitsSchema } from '../api/commits.ts';
+import { COMMITS_ANSWER_BYTES_MAX, PEER_COMMITS_TIMEOUT_MS } from '../limits.ts';
 
 /** JSON around the commits of an answer takes some more. */
 const ANSWER_BYTES_MAX = 2 * COMMITS_ANSWER_BYTES_MAX;

@@ -3,7 +3,7 @@
 // process lives on.
 
 import type { IncomingMessage } from 'node:http';
-import { API_BODIES_BYTES_MAX } from '../../shared/limits.ts';
+import { API_BODIES_BYTES_MAX } from '../limits.ts';
 
 export class Bodies {
   #held = 0;

@@ -3,8 +3,9 @@
 
 import * as z from 'zod/mini';
 import { jwsSchema } from '../../shared/control/jws.ts';
-import { COMMIT_BODY_BYTES_MAX, RETRY_AFTER_S } from '../../shared/limits.ts';
+import { RETRY_AFTER_S } from '../../shared/limits.ts';
 import { counterSchema, digestSchema } from '../../shared/schema.ts';
+import { COMMIT_BODY_BYTES_MAX } from '../limits.ts';
 import { SourceError } from '../ports.ts';
 import type { ApiPorts } from './ports.ts';
 import { type Answer, type ApiCode, type Route, refusedSchema, route } from './route.ts';

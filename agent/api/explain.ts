@@ -2,8 +2,9 @@
 
 import * as z from 'zod/mini';
 import { factsSchema } from '../../shared/admission/facts.ts';
-import { EXPLAIN_BODY_BYTES_MAX, PATH_BYTES_MAX } from '../../shared/limits.ts';
+import { PATH_BYTES_MAX } from '../../shared/limits.ts';
 import { decisionRecordSchema } from '../../shared/steering/explain.ts';
+import { EXPLAIN_BODY_BYTES_MAX } from '../limits.ts';
 import { type Answer, type Route, refusedAnswer, refusedSchema, route } from './route.ts';
 
 export const EXPLAIN_PATH = '/v1/explain';

@@ -13,7 +13,7 @@ import {
   API_HEADER_BYTES_MAX,
   API_HEADERS_TIMEOUT_MS,
   API_REQUEST_TIMEOUT_MS,
-} from '../../shared/limits.ts';
+} from '../limits.ts';
 import { isCertified } from './access.ts';
 import { appOf, type Call, NOT_FOUND, responseOf } from './app.ts';
 import type { ApiPorts } from './ports.ts';

@@ -2,8 +2,8 @@
 
 import * as z from 'zod/mini';
 import { envelopeSchema } from '../../shared/control/envelope.ts';
-import { HISTORY_ENTRIES_MAX } from '../../shared/limits.ts';
 import { counterSchema, digestSchema } from '../../shared/schema.ts';
+import { HISTORY_ENTRIES_MAX } from '../limits.ts';
 import { type Route, route } from './route.ts';
 
 export const STATUS_PATH = '/v1/status';

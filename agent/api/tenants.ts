@@ -10,14 +10,10 @@ import type { NodeSource } from '../../shared/control/merkle-map.ts';
 import type { ControlCode, Refusal } from '../../shared/control/refusal.ts';
 import { entryOf } from '../../shared/control/state.ts';
 import type { Hasher } from '../../shared/crypto.ts';
-import {
-  COMMIT_BODY_BYTES_MAX,
-  PROVISION_ANSWER_MS,
-  STEP_BODY_BYTES_MAX,
-} from '../../shared/limits.ts';
 import { counterSchema, idSchema } from '../../shared/schema.ts';
 import type { Cosignature } from '../control/cosign.ts';
 import type { Provisioner, StepState, Ticket } from '../control/provision.ts';
+import { COMMIT_BODY_BYTES_MAX, PROVISION_ANSWER_MS, STEP_BODY_BYTES_MAX } from '../limits.ts';
 import { type Answer, type Route, refusedAnswer, refusedSchema, route } from './route.ts';
 
 export const TENANTS_PATH = '/v1/tenants';

@@ -3,9 +3,9 @@
 
 import * as z from 'zod/mini';
 import { jwsSchema } from '../../shared/control/jws.ts';
-import { TRUST_BODY_BYTES_MAX, TRUSTS_PER_ANSWER_MAX } from '../../shared/limits.ts';
 import { counterSchema, idSchema } from '../../shared/schema.ts';
 import type { PublishedTrust } from '../control/publish-trust.ts';
+import { TRUST_BODY_BYTES_MAX, TRUSTS_PER_ANSWER_MAX } from '../limits.ts';
 import { fromSchema, readable, unreadable } from './commits.ts';
 import type { ApiPorts } from './ports.ts';
 import { type Answer, type Route, refusedAnswer, refusedSchema, route } from './route.ts';

@@ -1,6 +1,6 @@
 // What a person should look at: a line of the log and a counter each (INTERFACES).
 
-import { STRANGERS_SAID_MS } from '../../shared/limits.ts';
+import { STRANGERS_SAID_MS } from '../limits.ts';
 import type { AgentPorts } from '../ports.ts';
 import type { Fault } from './follow.ts';
 

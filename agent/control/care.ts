@@ -3,7 +3,7 @@
 // source cannot be read, follows what other sites attest from whichever peer has it.
 
 import { refuse } from '../../shared/control/refusal.ts';
-import { COMPACTION_INTERVAL_MS } from '../../shared/limits.ts';
+import { COMPACTION_INTERVAL_MS } from '../limits.ts';
 import type { AgentPorts, CommitSource } from '../ports.ts';
 import { CatchUp } from './catch-up.ts';
 import { compactable } from './compaction.ts';

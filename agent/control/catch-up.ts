@@ -15,7 +15,7 @@ import {
   CATCH_UP_COMMITS_MAX,
   CATCH_UP_PEER_MS,
   COMMITS_PER_READ_MAX,
-} from '../../shared/limits.ts';
+} from '../limits.ts';
 import type { AgentPorts } from '../ports.ts';
 
 /** Commits of one peer from a version on, oldest first, as many as it gives at once. */

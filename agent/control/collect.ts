@@ -7,12 +7,8 @@
 import { canonical } from '../../shared/canonical.ts';
 import type { Verified } from '../../shared/control/jws.ts';
 import type { Receipt } from '../../shared/control/receipt.ts';
-import {
-  RECEIPTS_KEPT,
-  RECEIPTS_PER_COLLECTION_MAX,
-  RECEIPTS_PRUNED_MAX,
-} from '../../shared/limits.ts';
 import { type Etcd, EtcdError, endOf } from '../etcd-port.ts';
+import { RECEIPTS_KEPT, RECEIPTS_PER_COLLECTION_MAX, RECEIPTS_PRUNED_MAX } from '../limits.ts';
 import type { EtcdKeys } from './etcd-keys.ts';
 
 /**

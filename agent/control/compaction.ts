@@ -5,7 +5,7 @@
 
 import { type AttestationBook, validBySite } from '../../shared/control/attestation.ts';
 import type { Trust } from '../../shared/control/trust.ts';
-import { COMPACTION_MARGIN } from '../../shared/limits.ts';
+import { COMPACTION_MARGIN } from '../limits.ts';
 
 /**
  * The revision up to which history may go, or null: too few sites speak, or there is too little. A

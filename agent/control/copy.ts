@@ -6,7 +6,8 @@
 import { newest } from '../../shared/control/chain.ts';
 import type { Holder } from '../../shared/control/holder.ts';
 import { type Trust, trustAt } from '../../shared/control/trust.ts';
-import { CHAIN_LINKS_MAX, COMMITS_PER_READ_MAX, COPIES_PER_TURN_MAX } from '../../shared/limits.ts';
+import { CHAIN_LINKS_MAX } from '../../shared/limits.ts';
+import { COMMITS_PER_READ_MAX, COPIES_PER_TURN_MAX } from '../limits.ts';
 import type { CommitSource } from '../ports.ts';
 
 export class Copy {

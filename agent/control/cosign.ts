@@ -12,7 +12,7 @@ import { groundOn, stepsFault } from '../../shared/control/provision.ts';
 import { isRefusal, type Refusal, refuse } from '../../shared/control/refusal.ts';
 import { keyringOf } from '../../shared/control/trust.ts';
 import type { Crypto, Signer } from '../../shared/crypto.ts';
-import { COSIGN_TIMEOUT_MS } from '../../shared/limits.ts';
+import { COSIGN_TIMEOUT_MS } from '../limits.ts';
 
 export type Cosignature = Jws['signatures'][number];
 

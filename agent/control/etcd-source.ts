@@ -11,8 +11,8 @@ import { decodeJws, type Jws, type Verified } from '../../shared/control/jws.ts'
 import type { Receipt } from '../../shared/control/receipt.ts';
 import type { Hasher } from '../../shared/crypto.ts';
 import type { Digest } from '../../shared/digest.ts';
-import { COMMITS_PER_READ_MAX, ETCD_READ_BYTES_MAX, WATCH_LAG_MS } from '../../shared/limits.ts';
 import { type Etcd, EtcdError, type KeyValue, type RangeRead } from '../etcd-port.ts';
+import { COMMITS_PER_READ_MAX, ETCD_READ_BYTES_MAX, WATCH_LAG_MS } from '../limits.ts';
 import {
   type CommitSource,
   type Finding,

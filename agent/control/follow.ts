@@ -6,7 +6,7 @@ import { type Holder, screenCommit } from '../../shared/control/holder.ts';
 import { admitBatch, type HolderStorage, verifyBatch } from '../../shared/control/receive.ts';
 import { type ControlCode, type Refusal, refuse } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
-import { COMMITS_PER_READ_MAX } from '../../shared/limits.ts';
+import { COMMITS_PER_READ_MAX } from '../limits.ts';
 import { type AgentPorts, type Misplaced, SourceError, type SourceRead } from '../ports.ts';
 import { isFinal, isFinalTrust } from './final.ts';
 import { type ReadTrust, readTrust } from './follow-trust.ts';

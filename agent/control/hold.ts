@@ -11,7 +11,7 @@ import { admitBatch, type HolderStorage, verifyBatch } from '../../shared/contro
 import type { Global } from '../../shared/control/record.ts';
 import type { Refusal } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
-import { PIECES_RETENTION_VERSIONS } from '../../shared/limits.ts';
+import { PIECES_RETENTION_VERSIONS } from '../limits.ts';
 import type { AgentPorts, Kept } from '../ports.ts';
 import type { Alarms } from './alarms.ts';
 import type { Desk, Fault } from './follow.ts';

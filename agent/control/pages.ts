@@ -2,8 +2,8 @@
 // deadline, and whoever writes large values decides how many keys fit it: pages that did not come
 // are asked for in halves, down to one key, which always fits; those that did, in doubles again.
 
-import { ETCD_PAGE_KEYS_MAX } from '../../shared/limits.ts';
 import { type Etcd, EtcdError, type RangeRead } from '../etcd-port.ts';
+import { ETCD_PAGE_KEYS_MAX } from '../limits.ts';
 
 export class Pages {
   readonly #etcd: Pick<Etcd, 'range'>;

@@ -15,14 +15,14 @@ import { type Ground, groundOn, stand, stepsFault } from '../../shared/control/p
 import { isRefusal, type Refusal, refuse } from '../../shared/control/refusal.ts';
 import type { Step } from '../../shared/control/step.ts';
 import { draft } from '../../shared/control/validity.ts';
+import { OPERATIONS_PER_COMMIT_MAX } from '../../shared/limits.ts';
 import {
   BATCH_WAIT_MS,
-  OPERATIONS_PER_COMMIT_MAX,
   PROVISION_PATIENCE_MS,
   PROVISION_QUEUE_MAX,
   PROVISION_RESULTS_MAX,
   PROVISION_RETRY_MS,
-} from '../../shared/limits.ts';
+} from '../limits.ts';
 import { chooseSteps, hasLanded } from './choose-steps.ts';
 import { type GatherPorts, gather } from './cosign.ts';
 import type { Proposal } from './propose.ts';

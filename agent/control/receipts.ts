@@ -15,8 +15,9 @@ import {
 import { isRefusal, type Refusal } from '../../shared/control/refusal.ts';
 import type { Trust } from '../../shared/control/trust.ts';
 import type { Crypto } from '../../shared/crypto.ts';
-import { CHAIN_LINKS_MAX, RECEIPTS_WAITING_MAX, STORES_HEARD_MAX } from '../../shared/limits.ts';
+import { CHAIN_LINKS_MAX } from '../../shared/limits.ts';
 import { idSchema } from '../../shared/schema.ts';
+import { RECEIPTS_WAITING_MAX, STORES_HEARD_MAX } from '../limits.ts';
 
 export interface HeldReceipts {
   readonly newest: Verified<Receipt>;

@@ -6,13 +6,13 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { MissingNodeError } from '../../shared/control/merkle-map.ts';
+import { type Etcd, endOf, type KeyValue } from '../etcd-port.ts';
 import {
   ETCD_READ_BYTES_MAX,
   SWEEP_INTERVAL_MS,
   SWEEP_KEYS_MAX,
   SWEEP_STRETCH_KEYS,
-} from '../../shared/limits.ts';
-import { type Etcd, endOf, type KeyValue } from '../etcd-port.ts';
+} from '../limits.ts';
 import type { EtcdKeys } from './etcd-keys.ts';
 import { Pages, sizeOf } from './pages.ts';
 import { expectedKeys, repairOf, type Truth } from './repair.ts';

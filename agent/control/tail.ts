@@ -5,8 +5,8 @@
 // Rejected: the header's revision as the place to go on. It is the store's and not the stream's, so
 // whoever takes it skips what was still to be replayed.
 
-import { WATCH_RETRY_MS } from '../../shared/limits.ts';
 import { type Etcd, EtcdError, endOf, type Watch, type WatchEvent } from '../etcd-port.ts';
+import { WATCH_RETRY_MS } from '../limits.ts';
 
 export type Tiding =
   /**

@@ -2,8 +2,8 @@
 // size, whoever writes: a long value is read again when it is judged, and what a flood pushes out
 // is found by the sweep, deletions too.
 
-import { TOUCHED_KEYS_MAX, TOUCHED_VALUE_CHARS_MAX } from '../../shared/limits.ts';
 import type { WatchEvent } from '../etcd-port.ts';
+import { TOUCHED_KEYS_MAX, TOUCHED_VALUE_CHARS_MAX } from '../limits.ts';
 import type { Found } from './repair.ts';
 
 /** Without a value: it is too long to be kept. */

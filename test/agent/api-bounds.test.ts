@@ -9,9 +9,9 @@ import {
   API_BODIES_BYTES_MAX,
   API_HEADER_BYTES_MAX,
   COMMIT_BODY_BYTES_MAX,
-  DELTA_BYTES_MAX,
   EXPLAIN_BODY_BYTES_MAX,
-} from '../../shared/limits.ts';
+} from '../../agent/limits.ts';
+import { DELTA_BYTES_MAX } from '../../shared/limits.ts';
 import { pause, until } from '../world/wait.ts';
 import { ask, HOST, idlePorts, signedBy } from './api-rig.ts';
 

@@ -3,8 +3,8 @@
 
 import { expect, test } from 'vitest';
 import { commitsFromPeers } from '../../agent/control/catch-up.ts';
+import { CATCH_UP_PEER_MS } from '../../agent/limits.ts';
 import { receiveAll, verifyAttestations } from '../../shared/control/holder.ts';
-import { CATCH_UP_PEER_MS } from '../../shared/limits.ts';
 import { Fleet, priorityOf, START_MS, settled } from '../fakes/fleet.ts';
 import { MemoryKeep } from '../fakes/memory-keep.ts';
 import { MemorySource } from '../fakes/memory-source.ts';

@@ -3,15 +3,15 @@
 import { expect, test } from 'vitest';
 import { collectReceipts } from '../../agent/control/collect.ts';
 import { EtcdKeys } from '../../agent/control/etcd-keys.ts';
-import type { Verified } from '../../shared/control/jws.ts';
-import { decodeJws, signJws, verifyJws } from '../../shared/control/jws.ts';
-import { type Receipt, receiptKind } from '../../shared/control/receipt.ts';
-import { keyringOf } from '../../shared/control/trust.ts';
 import {
   RECEIPTS_KEPT,
   RECEIPTS_PER_COLLECTION_MAX,
   RECEIPTS_PRUNED_MAX,
-} from '../../shared/limits.ts';
+} from '../../agent/limits.ts';
+import type { Verified } from '../../shared/control/jws.ts';
+import { decodeJws, signJws, verifyJws } from '../../shared/control/jws.ts';
+import { type Receipt, receiptKind } from '../../shared/control/receipt.ts';
+import { keyringOf } from '../../shared/control/trust.ts';
 import { MemoryEtcd } from '../fakes/memory-etcd.ts';
 import { crypto, keyNamed, testTrust } from '../shared/kit.ts';
 

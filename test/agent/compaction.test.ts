@@ -3,8 +3,8 @@
 
 import { expect, test } from 'vitest';
 import { compactable } from '../../agent/control/compaction.ts';
+import { COMPACTION_MARGIN } from '../../agent/limits.ts';
 import { EMPTY_BOOK, receiveAttestation } from '../../shared/control/attestation.ts';
-import { COMPACTION_MARGIN } from '../../shared/limits.ts';
 import { trustOfSites } from '../shared/forge.ts';
 import { NOW, say } from '../shared/words.ts';
 

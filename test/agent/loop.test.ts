@@ -2,17 +2,13 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { COMMITS_PER_READ_MAX, PIECES_RETENTION_VERSIONS } from '../../agent/limits.ts';
 import type { Attestation } from '../../shared/control/attestation.ts';
 import { type Delta, sealDelta } from '../../shared/control/delta.ts';
 import type { Envelope, Operation } from '../../shared/control/envelope.ts';
 import type { Jws } from '../../shared/control/jws.ts';
 import type { Signer } from '../../shared/crypto.ts';
-import {
-  ATTESTATIONS_PER_DELTA_MAX,
-  COMMITS_PER_READ_MAX,
-  DELTA_BYTES_MAX,
-  PIECES_RETENTION_VERSIONS,
-} from '../../shared/limits.ts';
+import { ATTESTATIONS_PER_DELTA_MAX, DELTA_BYTES_MAX } from '../../shared/limits.ts';
 import { Fleet, newestOf, priorityOf, START_MS, settled } from '../fakes/fleet.ts';
 import { expectHonest, sail, voyages } from '../fakes/voyage.ts';
 import { digestNamed, SEED, withBrokenSignature } from '../shared/forge.ts';

@@ -3,15 +3,15 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EtcdError, endOf } from '../../agent/etcd-port.ts';
-import { utf8 } from '../../shared/canonical.ts';
-import { digestBytes } from '../../shared/digest.ts';
 import {
   ETCD_READ_BYTES_MAX,
   ETCD_RECEIVE_BYTES_MAX,
   ETCD_REQUEST_BYTES_MAX,
   REPAIRS_TURN_MS,
   TOUCHED_KEYS_MAX,
-} from '../../shared/limits.ts';
+} from '../../agent/limits.ts';
+import { utf8 } from '../../shared/canonical.ts';
+import { digestBytes } from '../../shared/digest.ts';
 import { Cluster, keys } from '../fakes/cluster.ts';
 import { priorityOf, settled } from '../fakes/fleet.ts';
 import { crypto, SITES, tenantPuts } from '../shared/kit.ts';

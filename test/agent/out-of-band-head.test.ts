@@ -2,8 +2,8 @@
 // behind it, nothing lands on top of the hole, and a store that was restored is left for a person.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { TOUCHED_KEYS_MAX } from '../../agent/limits.ts';
 import type { Jws } from '../../shared/control/jws.ts';
-import { TOUCHED_KEYS_MAX } from '../../shared/limits.ts';
 import { Cluster, keys } from '../fakes/cluster.ts';
 import { priorityOf, settled } from '../fakes/fleet.ts';
 import { commit, SITES } from '../shared/kit.ts';

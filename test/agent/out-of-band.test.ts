@@ -2,9 +2,9 @@
 // agents on the real loop, each with a source of its own on one etcd in memory.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { COMPACTION_INTERVAL_MS, COMPACTION_MARGIN } from '../../agent/limits.ts';
 import { canonical } from '../../shared/canonical.ts';
 import { signJws } from '../../shared/control/jws.ts';
-import { COMPACTION_INTERVAL_MS, COMPACTION_MARGIN } from '../../shared/limits.ts';
 import { Cluster, keys } from '../fakes/cluster.ts';
 import { priorityOf, settled } from '../fakes/fleet.ts';
 import { MemoryKeep } from '../fakes/memory-keep.ts';

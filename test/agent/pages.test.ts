@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { Pages } from '../../agent/control/pages.ts';
 import { EtcdError, type EtcdErrorCode } from '../../agent/etcd-port.ts';
-import { ETCD_PAGE_KEYS_MAX } from '../../shared/limits.ts';
+import { ETCD_PAGE_KEYS_MAX } from '../../agent/limits.ts';
 
 /** An etcd that answers up to `most` keys, and to more of them with `code`. */
 function bounded(most: number, code: EtcdErrorCode) {

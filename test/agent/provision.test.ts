@@ -2,10 +2,10 @@
 // hold, once, whoever collides, is silent, lies or starts again.
 
 import { beforeEach, describe, expect, test } from 'vitest';
+import { PROVISION_QUEUE_MAX } from '../../agent/limits.ts';
 import { lookUpTenant } from '../../shared/admission/tenant.ts';
 import { entryOf } from '../../shared/control/state.ts';
 import type { Step } from '../../shared/control/step.ts';
-import { PROVISION_QUEUE_MAX } from '../../shared/limits.ts';
 import { Fleet, priorityOf, settled } from '../fakes/fleet.ts';
 import { Marketplace } from '../fakes/provisioners.ts';
 import { agentKey, crypto, keyNamed, put, SITES, type SiteName } from '../shared/kit.ts';

@@ -2,10 +2,11 @@
 
 import { describe, expect, test } from 'vitest';
 import { Receipts } from '../../agent/control/receipts.ts';
+import { RECEIPTS_WAITING_MAX, STORES_HEARD_MAX } from '../../agent/limits.ts';
 import { type Jws, signJws } from '../../shared/control/jws.ts';
 import { type Receipt, receiptKind } from '../../shared/control/receipt.ts';
 import { type Digest, digestOf } from '../../shared/digest.ts';
-import { CHAIN_LINKS_MAX, RECEIPTS_WAITING_MAX, STORES_HEARD_MAX } from '../../shared/limits.ts';
+import { CHAIN_LINKS_MAX } from '../../shared/limits.ts';
 import { crypto, keyNamed, testTrust } from '../shared/kit.ts';
 import { NOW } from '../shared/words.ts';
 

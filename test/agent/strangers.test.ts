@@ -1,7 +1,7 @@
 // Deltas of who has no key (C9): each is counted, and none fills a log.
 
 import { expect, test } from 'vitest';
-import { STRANGERS_SAID_MS } from '../../shared/limits.ts';
+import { STRANGERS_SAID_MS } from '../../agent/limits.ts';
 import { Fleet } from '../fakes/fleet.ts';
 
 test('they are counted each, and said once a minute', async () => {

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { Touched } from '../../agent/control/touched.ts';
-import { TOUCHED_KEYS_MAX, TOUCHED_VALUE_CHARS_MAX } from '../../shared/limits.ts';
+import { TOUCHED_KEYS_MAX, TOUCHED_VALUE_CHARS_MAX } from '../../agent/limits.ts';
 
 const SHORT = 'x'.repeat(TOUCHED_VALUE_CHARS_MAX);
 

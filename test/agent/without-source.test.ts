@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ControlDirectory } from '../../agent/adapters/directory.ts';
-import { COPIES_PER_TURN_MAX } from '../../shared/limits.ts';
+import { COPIES_PER_TURN_MAX } from '../../agent/limits.ts';
 import { Fleet, priorityOf } from '../fakes/fleet.ts';
 import { MemoryKeep } from '../fakes/memory-keep.ts';
 import { commit, FIRST, newHolder, receive, type TestHolder } from '../shared/kit.ts';

@@ -2,13 +2,14 @@
 // on the fake, so that what holds of agents on the fake holds of agents on a disk.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { COMMITS_PER_READ_MAX } from '../../agent/limits.ts';
 import { type CommitSource, SourceError } from '../../agent/ports.ts';
 import { encodeBase64url } from '../../shared/base64url.ts';
 import { canonicalBytes } from '../../shared/canonical.ts';
 import { type Envelope, envelopeKind } from '../../shared/control/envelope.ts';
 import { ALGORITHM, decodeJws, type Jws } from '../../shared/control/jws.ts';
 import { SIGNATURE_BYTES } from '../../shared/ed25519.ts';
-import { COMMIT_BYTES_MAX, COMMITS_PER_READ_MAX } from '../../shared/limits.ts';
+import { COMMIT_BYTES_MAX } from '../../shared/limits.ts';
 import { codeOf, digestNamed } from '../shared/forge.ts';
 import { crypto } from '../shared/kit.ts';
 

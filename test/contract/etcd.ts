@@ -4,7 +4,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Etcd, EtcdError, endOf } from '../../agent/etcd-port.ts';
-import { ETCD_RECEIVE_BYTES_MAX, ETCD_REQUEST_BYTES_MAX } from '../../shared/limits.ts';
+import { ETCD_RECEIVE_BYTES_MAX, ETCD_REQUEST_BYTES_MAX } from '../../agent/limits.ts';
 import { until } from '../world/wait.ts';
 import { dumpOf, Followed, PATIENT } from './followed.ts';
 

@@ -14,7 +14,7 @@ import {
   type WatchEvent,
   type WatchFrame,
 } from '../../agent/etcd-port.ts';
-import { ETCD_RECEIVE_BYTES_MAX, ETCD_REQUEST_BYTES_MAX } from '../../shared/limits.ts';
+import { ETCD_RECEIVE_BYTES_MAX, ETCD_REQUEST_BYTES_MAX } from '../../agent/limits.ts';
 
 /** What etcd allows in one transaction (`--max-txn-ops`). */
 const OPERATIONS_MAX = 128;

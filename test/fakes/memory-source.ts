@@ -2,10 +2,11 @@
 // suite as the directory (`test/contract/commit-source.ts`); what lies in it is text, because what
 // an agent reads may be no commit at all.
 
+import { COMMITS_PER_READ_MAX } from '../../agent/limits.ts';
 import { type CommitSource, SourceError, type SourceRead } from '../../agent/ports.ts';
 import { parseJson } from '../../shared/canonical.ts';
 import type { Jws } from '../../shared/control/jws.ts';
-import { COMMIT_BYTES_MAX, COMMITS_PER_READ_MAX } from '../../shared/limits.ts';
+import { COMMIT_BYTES_MAX } from '../../shared/limits.ts';
 
 /** No commit is as long as this, whatever the spelling. */
 const TEXT_MAX = COMMIT_BYTES_MAX * 2;

@@ -1,6 +1,6 @@
 // Proof: an agent on the real loop, whose way to etcd breaks again and again. Others commit past it
-// meanwhile, and one commit is handed to it while the way is broken: it lands exactly once, and after
-// every fault the agent's fold, an operator's, and a dump of etcd are one and the same.
+// meanwhile, and one commit is handed to it while the way is broken: it lands exactly once, and
+// after every fault the agent's fold, an operator's, and a dump of etcd are one and the same.
 //
 //   node test/proof/agent-faults.ts --cuts 40 --compactions 8 --restarts 4 --seed 1 --json
 

@@ -114,5 +114,4 @@ await prove(report);
 const finished = report.finish();
 if (options.json) process.stdout.write(`${JSON.stringify(finished)}\n`);
 // At once: Node 26 spins for ever in its own clean-up over a TLS connection that was half open.
-// At once: Node 26 spins for ever in its own clean-up over a TLS connection that was half open.
 process.exit(finished.ok ? 0 : 1);

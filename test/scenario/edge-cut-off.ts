@@ -1,6 +1,7 @@
 // edge-cut-off (E3, E6, I2, I15): one location loses its way to all stores, then to the state of
 // the gateways too, while requests still reach it and go through. By the gateways it stays current;
-// with nothing it grows old: writes and sessions end, then reads, and nothing is served beyond its hard age.
+// with nothing it grows old: writes and sessions end, then reads, and nothing is served beyond its
+// hard age.
 // When it hears that there is something newer that it cannot have, reads end as early as writes.
 // Every other location goes on as if nothing had happened, and it recovers by itself.
 

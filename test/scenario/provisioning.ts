@@ -61,7 +61,7 @@ const BRAND_ANSWERS = [
   ['a.shop.brand.brands.example', 404],
   ['brand.example', 404],
 ] as const;
-/** Whoever orders them: another tenant's, another's wildcard, below a suffix that is not its own. */
+/** To anybody: another tenant's, one under its wildcard, one below another template's suffix. */
 const NOT_GIVEN = [
   ['hooli.example', 'host-taken'],
   ['shop.acme.example', 'host-taken'],

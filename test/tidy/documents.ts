@@ -33,7 +33,7 @@ function isCodeUnion(node: SyntaxNode): boolean {
 
 /** Lines that stand together share the comment above them. */
 export function unexplainedLimits(path: string, text: string): readonly Finding[] {
-  if (path !== 'shared/limits.ts') return [];
+  if (path !== 'shared/limits.ts' && path !== 'agent/limits.ts') return [];
   const lines = text.split('\n');
   return lines.flatMap((line, index) => {
     if (!/^export const /.test(line) || isExplained(lines, index)) return [];

@@ -1,5 +1,6 @@
 // What happens to an agent's way to etcd, in an order that a seed decides: connections are cut,
-// stalled, half open both or one way, cut in mid-stream and refused, history is compacted meanwhile, members restart.
+// stalled, half open both ways or one, cut in mid-stream and refused; history is compacted
+// meanwhile; members restart.
 
 import type { EtcdCluster as Client } from '../../../agent/adapters/etcd.ts';
 import type { EtcdCluster } from '../../world/etcd.ts';

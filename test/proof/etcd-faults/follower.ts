@@ -3,7 +3,7 @@
 
 import { Tail, type Tiding } from '../../../agent/control/tail.ts';
 import { type Etcd, EtcdError } from '../../../agent/etcd-port.ts';
-import { WATCH_LAG_MS } from '../../../shared/limits.ts';
+import { WATCH_LAG_MS } from '../../../agent/limits.ts';
 import { pause } from '../../world/wait.ts';
 import { type Changes, dumpAt } from './history.ts';
 

@@ -178,7 +178,7 @@ test.each<readonly [string, readonly Word[]]>([
   },
 );
 
-test('the word by which a site contradicts itself is told once, and the others are taken', async () => {
+test('the word by which a site contradicts itself is told, once', async () => {
   const honest = { ...WORD, site: 2 };
   const again = { ...FORK, version: 4, issuedAt: NOW + 9 };
   const said = await all([WORD, FORK, again, honest]);
