@@ -11,11 +11,13 @@ import { type CredentialFiles, type Credentials, writeCredentials } from './etcd
 import { EtcdMember } from './etcd-member.ts';
 import { type Etcdctl, etcdctl, etcdctlPut, etcdctlPutBytes } from './etcdctl.ts';
 import { freePorts } from './ports.ts';
+import { until } from './wait.ts';
 
 /** A port may be taken between the look and the start; hardly twice. */
 const STARTS = 3;
 
 /** Three members on one machine: milliseconds apart, but the machine may be busy for long. */
+const HEALTHY_MS = 20_000;
 const HEARTBEAT_MS = 100;
 const ELECTION_MS = 1_000;
 
@@ -51,7 +53,9 @@ export class EtcdCluster {
         await startMembers(members);
         const permissions = permissionsOf(order.cluster, sites);
         await grantAccess(members[0]?.endpoint ?? '', credentials.client, permissions);
-        return new EtcdCluster(members, credentials);
+        const cluster = new EtcdCluster(members, credentials);
+        await cluster.#becomeGuarded();
+        return cluster;
       } catch (error) {
         await Promise.allSettled(members.map((member) => member.kill()));
         if (start === STARTS) throw error;
@@ -99,6 +103,18 @@ export class EtcdCluster {
     const members = [...this.members.values()];
     const leads = await Promise.all(members.map((one) => one.isLeader().catch(() => false)));
     return members.find((_, index) => leads[index]) ?? null;
+  }
+
+  /**
+   * Resolves when every member has heard of the last grant. One that has not refuses what it is
+   * asked, once: the caller's rights are those of an older revision of access.
+   */
+  async #becomeGuarded(): Promise<void> {
+    const guarded = [...this.members.values()].map(({ name, endpoint }) => {
+      const ask = async () => this.as(ROOT, [endpoint])('get', '/').then(() => true);
+      return until(`etcd ${name} knows who may do what`, ask, { deadlineMs: HEALTHY_MS });
+    });
+    await Promise.all(guarded);
   }
 
   /** Ends the members at once: their data goes with the world, there is nothing to hand over. */
