@@ -1,12 +1,17 @@
 // Commits from peers, for an agent whose source cannot be read (E6, C9): a new region, or one that
-// was restarted, while etcd is down. A peer alone decides nothing: only a run of commits that
-// leads, digest by digest, to what a threshold of OTHER sites attests is taken. Otherwise one
-// stolen agent could bring what an operator signed and nobody decided (I16).
+// was restarted, while etcd is down; or one that was a commit behind when it was lost. A peer alone
+// decides nothing: of a run of commits only that is taken which a threshold of OTHER sites stands
+// behind, digest by digest. Otherwise one stolen agent could bring what an operator signed and
+// nobody decided (I16).
 //
 // Peers are asked beside the turns, by one question at a time, and another one first each time: a
 // stolen peer may hold its answers back, and must not hold back this agent's words.
 
-import { type NamedCommit, namedByOthers } from '../../shared/control/activation.ts';
+import {
+  agreedByOthers,
+  type NamedCommit,
+  namedByOthers,
+} from '../../shared/control/activation.ts';
 import { envelopeKind } from '../../shared/control/envelope.ts';
 import { type Holder, verifyCommit } from '../../shared/control/holder.ts';
 import { decodeJws } from '../../shared/control/jws.ts';
@@ -69,8 +74,8 @@ export class CatchUp {
 }
 
 /**
- * The commits behind the head of `holder` up to what others attest, from the first peer that has
- * them; [] when there is nothing to catch up with, or nobody has it. Never rejects.
+ * The commits behind the head of `holder` that a threshold of others stands behind, from the first
+ * peer that has some; [] when there is nothing to catch up with, or nobody has it. Never rejects.
  */
 export async function commitsFromPeers(
   site: string,
@@ -79,59 +84,65 @@ export async function commitsFromPeers(
   ports: Ports,
   bytesMax = CATCH_UP_BYTES_MAX,
 ): Promise<readonly unknown[]> {
-  const goal = goalOf(site, holder, ports.nowMs());
+  // As of now, however long peers take: what sites stood behind then they still do.
+  const evidence = { ...holder, nowMs: ports.nowMs() };
+  const goal = goalOf(site, holder, evidence.nowMs);
   if (goal === null) return [];
   for (const ask of peers) {
     const run = await runFrom(ask, holder, goal, ports, bytesMax);
-    if (run !== null) return run;
+    const agreed = agreedByOthers(site, run, evidence);
+    if (agreed > 0) return run.slice(0, agreed).map(({ input }) => input);
   }
   return [];
 }
 
-/** What others name, where this agent is behind it and may catch up with it. */
-function goalOf(site: string, holder: Holder, nowMs: number): NamedCommit | null {
-  const named = namedByOthers(site, { ...holder, nowMs });
-  const { generation, version } = holder.state.manifest;
-  if (named === null || named.generation !== generation) return null;
-  const missing = named.version - version;
-  return missing > 0n && missing <= BigInt(CATCH_UP_COMMITS_MAX) ? named : null;
+/** The version up to which a peer is asked, where a threshold of others is further than this. */
+function goalOf(site: string, holder: Holder, nowMs: number): bigint | null {
+  const { manifest } = holder.state;
+  const named = namedByOthers(site, manifest, { ...holder, nowMs });
+  const most = manifest.version + BigInt(CATCH_UP_COMMITS_MAX);
+  return named === null || named <= most ? named : most;
 }
 
+type Brought = NamedCommit & { readonly input: unknown };
+
+/** What a peer has of the commits up to `goal`, as far as they follow one another and verify. */
 async function runFrom(
   ask: AskPeer,
   { state, trust }: Holder,
-  goal: NamedCommit,
+  goal: bigint,
   { nowMs, crypto }: Ports,
   bytesMax: number,
-): Promise<readonly unknown[] | null> {
-  const run: unknown[] = [];
+): Promise<readonly Brought[]> {
+  const run: Brought[] = [];
   const startMs = nowMs();
+  const { generation } = state.manifest;
   let { version } = state.manifest;
   let before = state.envelope;
   let bytes = 0;
   try {
-    while (version < goal.version) {
+    while (version < goal) {
       // Attack: one commit a page, each just in time.
-      if (Math.abs(nowMs() - startMs) >= CATCH_UP_PEER_MS) return null;
+      if (Math.abs(nowMs() - startMs) >= CATCH_UP_PEER_MS) return run;
       const page = await ask(version + 1n);
-      if (page.length === 0) return null;
-      for (const input of page.slice(0, Number(goal.version - version))) {
+      if (page.length === 0) return run;
+      for (const input of page.slice(0, Number(goal - version))) {
         bytes += JSON.stringify(input).length;
-        if (bytes > bytesMax) return null;
+        if (bytes > bytesMax) return run;
         const decoded = decodeJws(input, envelopeKind, crypto);
-        if (!('claimed' in decoded)) return null;
+        if (!('claimed' in decoded)) return run;
         const { claimed, digest } = decoded;
-        if (claimed.version !== version + 1n || claimed.previous !== before) return null;
+        const isNext = claimed.version === version + 1n && claimed.generation === generation;
+        if (!isNext || claimed.previous !== before) return run;
         // Attack: a history without an end, made up while it is asked for.
-        if ('code' in (await verifyCommit(decoded, trust, crypto))) return null;
-        run.push(input);
+        if ('code' in (await verifyCommit(decoded, trust, crypto))) return run;
+        run.push({ input, generation, version: claimed.version, digest });
         before = digest;
         version += 1n;
       }
     }
   } catch {
-    // A peer that is down, or answers nonsense, is a peer without an answer.
-    return null;
+    // A peer that goes down, or answers nonsense, has given what it has given.
   }
-  return before === goal.digest ? run : null;
+  return run;
 }

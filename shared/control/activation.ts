@@ -4,7 +4,7 @@
 
 import type { Digest } from '../digest.ts';
 import { type Attestation, type AttestationBook, validBySite } from './attestation.ts';
-import { type Chain, compareVersions, type Link, linkAt, newest } from './chain.ts';
+import { type Chain, compareVersions, type Link, linkAt } from './chain.ts';
 import type { Trust } from './trust.ts';
 
 export interface Evidence {
@@ -48,17 +48,22 @@ function reachedTogether(
  * When `link` was last supported: the threshold-th newest issuedAt of sites that name it or a later
  * link of the chain, in ms; null below the threshold. A site that names a version that is not held
  * supports nothing here, so an isolate that misses commits grows old instead of going on (E3).
- * `frozen` words support only the newest link held: behind a valid later commit they renew nothing.
+ * `frozen` words renew nothing behind a later commit that a site says it read just now (`live`): it
+ * was decided, and may have taken something away. Where nobody can read, they all count, however
+ * far each site had come when the quorum was lost (E6).
  */
 export function supportedAtMs(link: Link, { chain, book, trust, nowMs }: Evidence): number | null {
-  const head = newest(chain);
+  const bySite = validBySite(book, trust, nowMs);
+  const live = [...bySite.values()].flat().filter(({ mode }) => mode === 'live');
+  const decided = highest(live, chain);
   const issued: number[] = [];
-  for (const attestations of validBySite(book, trust, nowMs).values()) {
+  for (const attestations of bySite.values()) {
     const times = attestations
       .filter((attestation) => {
         const named = namedLink(attestation, chain);
         if (named === null || compareVersions(named, link) < 0) return false;
-        return attestation.mode === 'live' || named === head;
+        const isBehind = decided !== null && compareVersions(named, decided) < 0;
+        return attestation.mode === 'live' || !isBehind;
       })
       .map(({ issuedAt }) => issuedAt);
     if (times.length > 0) issued.push(Math.max(...times));
@@ -173,33 +178,52 @@ export interface NamedCommit {
 }
 
 /**
- * The newest commit that a threshold of OTHER sites than `site` names, held or not; null when they
- * name none together.
+ * The newest version that any OTHER site than `site` names, if a threshold of them stands beyond
+ * `place`, each where it had come to; else null. One liar can make it too high, not more.
  */
 export function namedByOthers(
   site: string,
+  place: { readonly generation: bigint; readonly version: bigint },
   { book, trust, nowMs }: Omit<Evidence, 'chain'>,
-): NamedCommit | null {
-  const sitesNaming = new Map<string, { commit: NamedCommit; sites: Set<string> }>();
+): bigint | null {
+  const beyond: bigint[] = [];
+  for (const [other, attestations] of validBySite(book, trust, nowMs)) {
+    const [newestNamed] = attestations
+      .filter(({ generation }) => generation === place.generation)
+      .map(({ version }) => version)
+      .filter((version) => version > place.version)
+      .sort(descending);
+    if (other !== site && newestNamed !== undefined) beyond.push(newestNamed);
+  }
+  return beyond.length < trust.threshold ? null : (beyond.sort(descending)[0] ?? null);
+}
+
+/**
+ * How many commits of `run`, which follow one another, a threshold of OTHER sites than `site`
+ * stands behind: they name the last of these, or a later one of the run (C10).
+ */
+export function agreedByOthers(
+  site: string,
+  run: readonly NamedCommit[],
+  { book, trust, nowMs }: Omit<Evidence, 'chain'>,
+): number {
+  const reached: number[] = [];
   for (const [other, attestations] of validBySite(book, trust, nowMs)) {
     if (other === site) continue;
-    for (const { generation, version, envelope: digest } of attestations) {
-      const key = `${generation}/${version}/${digest}`;
-      const named = sitesNaming.get(key) ?? {
-        commit: { generation, version, digest },
-        sites: new Set(),
-      };
-      named.sites.add(other);
-      sitesNaming.set(key, named);
-    }
+    const last = run.findLastIndex((commit) => {
+      return attestations.some(({ generation, version, envelope }) => {
+        const isSame = generation === commit.generation && version === commit.version;
+        return isSame && envelope === commit.digest;
+      });
+    });
+    reached.push(last + 1);
   }
-  const agreed = [...sitesNaming.values()].filter(({ sites }) => sites.size >= trust.threshold);
-  return (
-    agreed
-      .map(({ commit }) => commit)
-      .sort(compareVersions)
-      .at(-1) ?? null
-  );
+  reached.sort((a, b) => b - a);
+  return reached[trust.threshold - 1] ?? 0;
+}
+
+function descending(a: bigint, b: bigint): number {
+  return a < b ? 1 : a > b ? -1 : 0;
 }
 
 function highest(attestations: readonly Attestation[], chain: Chain): Link | null {

@@ -41,6 +41,26 @@ test('a new agent takes what a threshold of others attests, and attests it', asy
   expect(fleet.wordsOf('eu1').at(-1)).toMatchObject({ version: 3n, mode: 'frozen' });
 });
 
+// The quorum is lost while commits are on their way: each site has come to another version.
+test('sites that were a commit apart when the source was lost go on, and meet (E6)', async () => {
+  const fleet = await Fleet.afloat();
+  const commitsOf = async (_: string, version: bigint) => from(fleet.author, version);
+  for (const site of ['eu1', ...OTHERS] as const) await fleet.begin(site, { ports: { commitsOf } });
+  await fleet.round(2);
+  for (const site of ['w1', 'us1', 'eu1'] as const) {
+    fleet.cutOff.add(site);
+    await fleet.commit(priorityOf(Number(fleet.author.holder.state.manifest.version) + 1));
+    await fleet.turn();
+  }
+  expect(['eu1', 'us1', 'w1'].map((site) => fleet.headAt(site as 'eu1'))).toEqual([3n, 2n, 1n]);
+  await fleet.round(40);
+  expect(['eu1', 'us1', 'w1'].map((site) => fleet.headAt(site as 'eu1'))).toEqual([3n, 2n, 2n]);
+  for (const site of ['eu1', ...OTHERS] as const) {
+    const { active, freshAtMs } = fleet.agent(site).holder;
+    expect([site, active?.version, fleet.nowMs - freshAtMs < 5_000]).toEqual([site, 2n, true]);
+  }
+});
+
 test('a peer that has nothing, lies or is down costs the next one being asked', async () => {
   const fleet = await inTheDark();
   const asked: string[] = [];

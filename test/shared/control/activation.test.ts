@@ -132,14 +132,32 @@ test.each<readonly [string, readonly Word[], number | null]>([
   ['a site that is behind', [at(1, 3, 4_000), at(2, 2, 1_000)], null],
   // E3: once a threshold names a version that is not held, nothing renews what is.
   ['a site that names what is not held', [at(1, 3, 4_000), at(2, 7, 1_000)], null],
+  // The quorum was lost while a commit was on its way: nobody reads, and traffic goes on (E6).
   [
-    'frozen sites at an older version than is held',
-    [at(1, 3, 0, 'frozen'), at(2, 3, 0, 'frozen')],
+    'frozen sites, and one that had read more',
+    [at(1, 3, 4_000, 'frozen'), at(2, 3, 1_000, 'frozen'), at(3, 6, 0, 'frozen')],
+    1_000,
+  ],
+  ['frozen sites alone', [at(1, 3, 4_000, 'frozen'), at(2, 4, 1_000, 'frozen')], 4_000],
+  // Two sites cannot read what a third reads now: a suspension, say.
+  [
+    'frozen sites behind what another reads',
+    [at(1, 3, 0, 'frozen'), at(2, 3, 0, 'frozen'), at(3, 6, 2_000)],
     null,
   ],
+  [
+    'frozen sites, and one whose live word is of another history',
+    [at(1, 3, 0, 'frozen'), at(2, 3, 0, 'frozen'), { ...at(3, 6, 0), fork: 'fork' }],
+    0,
+  ],
   ['frozen sites at the newest held', [at(1, 6, 2_000, 'frozen'), at(2, 6, 0, 'frozen')], 2_000],
-  ['one frozen and one live behind it', [at(1, 3, 0, 'frozen'), at(2, 3, 0)], null],
-  ['one frozen and two live', [at(1, 3, 0, 'frozen'), at(2, 3, 3_000), at(3, 3, 0)], 3_000],
+  ['one frozen and one live', [at(1, 3, 0, 'frozen'), at(2, 3, 0)], 0],
+  ['one frozen and one live beyond it', [at(1, 3, 0, 'frozen'), at(2, 5, 0)], null],
+  [
+    'one frozen and two live beyond it',
+    [at(1, 3, 0, 'frozen'), at(2, 4, 3_000), at(3, 4, 0)],
+    3_000,
+  ],
   [
     'the newer of two agents',
     [at(1, 3, 9_000), { ...at(1, 3, 1_000), agent: 2 }, at(2, 3, 0)],
