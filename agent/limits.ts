@@ -154,10 +154,10 @@ export const STEP_BODY_BYTES_MAX = 96 * 1024;
 /** Receipts of one store kept in etcd, by number: at one a commit, some days as usual. */
 export const RECEIPTS_KEPT = 4_096;
 
-/**
- * Receipts under one number that go at once: as many as a store lost its storage, and few; with the
- * new one they fit a transaction.
- */
+/** Receipts under one number: as many as a store lost its storage, and few more. */
+export const RECEIPTS_PER_NUMBER_MAX = 16;
+
+/** Receipts of older numbers that go when one comes; with that one they fit a transaction. */
 export const RECEIPTS_PRUNED_MAX = 64;
 
 /** Receipts written to the source in one turn, and those that wait for one at most. */

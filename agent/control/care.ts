@@ -98,13 +98,21 @@ export class Care {
     this.#catchUp.ask(this.#hold.holder, ask, brought);
   }
 
-  /** Takes in a read's worth of what peers brought; the answer is whether there is more. */
+  /**
+   * Takes in a read's worth of what peers brought; the answer is whether there is more. Rejects
+   * when the disk of the copy does not take it: then peers are asked again.
+   */
   async takeBrought(): Promise<boolean> {
     const commits = this.#catchUp.take();
     if (commits.length === 0) return false;
-    await this.#copy?.keepUp(this.#hold.holder);
-    const refused = await this.#hold.take({ commits, attestations: [] });
-    if (refused.length > 0) this.#catchUp.forget();
+    try {
+      await this.#copy?.keepUp(this.#hold.holder);
+      const refused = await this.#hold.take({ commits, attestations: [] });
+      if (refused.length > 0) this.#catchUp.forget();
+    } catch (error) {
+      this.#catchUp.forget();
+      throw error;
+    }
     return this.#catchUp.hasMore;
   }
 }

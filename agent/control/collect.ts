@@ -8,7 +8,12 @@ import { canonical } from '../../shared/canonical.ts';
 import type { Verified } from '../../shared/control/jws.ts';
 import type { Receipt } from '../../shared/control/receipt.ts';
 import { type Etcd, EtcdError, endOf } from '../etcd-port.ts';
-import { RECEIPTS_KEPT, RECEIPTS_PER_COLLECTION_MAX, RECEIPTS_PRUNED_MAX } from '../limits.ts';
+import {
+  RECEIPTS_KEPT,
+  RECEIPTS_PER_COLLECTION_MAX,
+  RECEIPTS_PER_NUMBER_MAX,
+  RECEIPTS_PRUNED_MAX,
+} from '../limits.ts';
 import type { EtcdKeys } from './etcd-keys.ts';
 
 /**
@@ -25,8 +30,11 @@ export async function collectReceipts(
   try {
     for (const { value, jws, digest } of some) {
       const key = keys.receipt(value.store, value.seq, digest);
-      const { kvs } = await etcd.range({ from: key, to: `${key}\0`, limit: 1 });
-      if (kvs.length === 0) {
+      const from = keys.receiptsAt(value.store, value.seq);
+      const { kvs } = await etcd.range({ from, to: endOf(from), limit: RECEIPTS_PER_NUMBER_MAX });
+      const isThere = kvs.some((kv) => kv.key === key);
+      // Attack: a stolen store that says ever new things under one number, until etcd is full.
+      if (!isThere && kvs.length < RECEIPTS_PER_NUMBER_MAX) {
         const remove = await outlived(value, etcd, keys);
         const put = [{ key, value: canonical(jws) }];
         // Somebody else may have been first: then it is there all the same.
@@ -40,7 +48,7 @@ export async function collectReceipts(
   return done;
 }
 
-/** Keys of the number that goes when this one comes, of whichever chain. */
+/** Keys of the numbers that go when this one comes, of whichever chain: some at a time. */
 async function outlived(
   { store, seq }: Receipt,
   etcd: Etcd,
@@ -48,7 +56,7 @@ async function outlived(
 ): Promise<readonly string[]> {
   const old = seq - BigInt(RECEIPTS_KEPT);
   if (old <= 0n) return [];
-  const from = keys.receiptsAt(store, old);
-  const { kvs } = await etcd.range({ from, to: endOf(from), limit: RECEIPTS_PRUNED_MAX });
+  const [from, to] = [keys.receiptsAt(store, 0n), endOf(keys.receiptsAt(store, old))];
+  const { kvs } = await etcd.range({ from, to, limit: RECEIPTS_PRUNED_MAX });
   return kvs.map(({ key }) => key);
 }

@@ -9,6 +9,7 @@ import { MissingNodeError } from '../../shared/control/merkle-map.ts';
 import { type Etcd, endOf, type KeyValue } from '../etcd-port.ts';
 import {
   ETCD_READ_BYTES_MAX,
+  REPAIRS_TURN_MS,
   SWEEP_INTERVAL_MS,
   SWEEP_KEYS_MAX,
   SWEEP_STRETCH_KEYS,
@@ -44,7 +45,9 @@ export class Sweep {
     const present = new Set<string>();
     let [to, revision, size] = [from, 0n, 0];
     try {
-      while (to < end && present.size < SWEEP_KEYS_MAX && size < ETCD_READ_BYTES_MAX) {
+      const isInTime = () => this.#elapsedMs() - nowMs <= REPAIRS_TURN_MS;
+      const hasRoom = () => present.size < SWEEP_KEYS_MAX && size < ETCD_READ_BYTES_MAX;
+      while (to < end && hasRoom() && isInTime()) {
         const page = await this.#pages.read(to, end);
         for (const kv of page.kvs) {
           present.add(kv.key);

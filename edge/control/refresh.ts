@@ -44,7 +44,7 @@ export async function refresh(
       return isFresh;
     },
   });
-  await view.endRefresh(ports.nowMs());
+  await view.endRefresh(deadlineMs, ports.nowMs());
   const global = view.missingGlobal;
   if (global === null) return;
   await load(global, view, ports, colo, deadlineMs, {

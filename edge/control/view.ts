@@ -189,8 +189,9 @@ export class View {
     this.#refreshingUntilMs = Math.max(this.#refreshingUntilMs, deadlineMs);
   }
 
-  /** Then what was heard meanwhile is taken. */
-  async endRefresh(nowMs: number): Promise<void> {
+  /** Then what was heard meanwhile is taken, unless another one is under way for longer. */
+  async endRefresh(deadlineMs: number, nowMs: number): Promise<void> {
+    if (deadlineMs < this.#refreshingUntilMs) return;
     this.#refreshingUntilMs = 0;
     const heard = this.#heard;
     this.#heard = null;

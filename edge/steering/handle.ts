@@ -64,7 +64,13 @@ async function decideWith(view: View, facts: Facts, ports: EdgePorts): Promise<D
   const held = decideHeld(view, view.standing, facts, ports.nowMs());
   if (held !== null && !isExpired(held)) return held;
   const better = await within(COLD_BUDGET_MS, decideLoading(view, facts, ports), ports);
-  return better ?? held ?? decideHeld(view, view.before, facts, ports.nowMs());
+  return better ?? held ?? decideBefore(view, facts, ports.nowMs());
+}
+
+/** Whom the version before does not know may have come with the one that cannot be had. */
+function decideBefore(view: View, facts: Facts, nowMs: number): Decided | null {
+  const decided = decideHeld(view, view.before, facts, nowMs);
+  return decided?.scene.tenant.kind === 'known' ? decided : null;
 }
 
 function isExpired({ decision: { outcome } }: Decided): boolean {

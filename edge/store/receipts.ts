@@ -5,7 +5,8 @@
 // What a crash leaves behind, step by step: before the transaction's end neither commit nor
 // receipt; after it both, the receipt unsigned, and the next answer signs it; a signature that was
 // made and not stored is made again, the same one, since Ed25519 has no randomness; one that was
-// stored and not handed out goes with the next answer. Nothing is signed that is not stored.
+// stored and not handed out goes with the next answers while it is among the newest. Nothing is
+// signed that is not stored.
 //
 // Whoever can write rows must not get a signature for it: an unsigned APPLIED is signed only while
 // the very commit is held in the verified chain. What is not signed shows as a gap.
@@ -65,8 +66,9 @@ export class Receipts {
   }
 
   /**
-   * What an answer carries, signed, oldest first. Nobody asks for older ones, so what was never
-   * handed out goes with it; the newest, and the newest APPLIED, go with each.
+   * What an answer carries, signed, oldest first. Nobody asks for older ones, so what was not signed
+   * yet goes with it (once: agents count as missing what an answer took with it that was lost); the
+   * newest, and the newest APPLIED, go with each.
    */
   async answered(chain: Chain): Promise<Pick<StoreAnswer, 'earlier' | 'receipts'>> {
     const signer = this.#ports.signer();

@@ -133,12 +133,15 @@ export class Store {
     if (next === this.#holder) return;
     this.#ports.rows.setTrust(next.trust);
     this.#holder = next;
+    // It may carry words of a key that counts no longer (C5).
+    this.#level = null;
   }
 
   /** Back to what is active, when what is held beyond it is not what sites attest (`fork.ts`). */
   #leaveFork(commits: readonly unknown[], nowMs: number): void {
     const stillMs = nowMs - this.#movedAtMs;
     if (!isOnFork(this.#holder, commits, { nowMs, stillMs }, this.#ports.crypto)) return;
+    this.#level = null;
     const refusal = refuse(
       'equivocation',
       'what is held beyond the active version is not attested',
@@ -181,6 +184,7 @@ export class Store {
     const { holder, writes } = emptyHolder(this.#holder.trust, this.#ports.crypto);
     this.#ports.rows.reset(writes);
     this.#holder = holder;
+    this.#level = null;
   }
 
   async #answer(refused: readonly Refusal[], code?: string): Promise<StoreAnswer> {

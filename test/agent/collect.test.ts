@@ -6,6 +6,7 @@ import { EtcdKeys } from '../../agent/control/etcd-keys.ts';
 import {
   RECEIPTS_KEPT,
   RECEIPTS_PER_COLLECTION_MAX,
+  RECEIPTS_PER_NUMBER_MAX,
   RECEIPTS_PRUNED_MAX,
 } from '../../agent/limits.ts';
 import type { Verified } from '../../shared/control/jws.ts';
@@ -59,6 +60,20 @@ test('another receipt with a number that is there lies beside it', async () => {
   expect(await keysIn(cluster)).toEqual([before, after].map(nameOf).toSorted());
 });
 
+// Attack: a stolen store that says ever new things under one number, or jumps ahead with each.
+test('a store that counts as it likes fills no etcd', async () => {
+  const cluster = new MemoryEtcd();
+  for (let at = 1; at <= RECEIPTS_PER_NUMBER_MAX + 3; at++) {
+    expect(await collectReceipts([await receipt('weur', 1n, at)], cluster.client(), keys)).toBe(1);
+  }
+  expect(await keysIn(cluster)).toHaveLength(RECEIPTS_PER_NUMBER_MAX);
+  for (let jump = 1n; jump <= 5n; jump++) {
+    const next = await receipt('weur', jump * BigInt(RECEIPTS_KEPT + 7));
+    await collectReceipts([next], cluster.client(), keys);
+  }
+  expect(await keysIn(cluster)).toHaveLength(1);
+});
+
 test(`${RECEIPTS_PER_COLLECTION_MAX} at once, and the rest with the next`, async () => {
   const cluster = new MemoryEtcd();
   const many = await Promise.all(
@@ -86,13 +101,13 @@ test.each([
 });
 
 test.each([RECEIPTS_PRUNED_MAX, RECEIPTS_PRUNED_MAX + 1])(
-  `of %i under one number ${RECEIPTS_PRUNED_MAX} go at once`,
+  `of %i old numbers ${RECEIPTS_PRUNED_MAX} go at once`,
   async (count) => {
     const cluster = new MemoryEtcd();
-    for (let at = 1; at <= count; at++) {
-      await collectReceipts([await receipt('weur', 1n, at)], cluster.client(), keys);
+    for (let seq = 1n; seq <= count; seq++) {
+      await collectReceipts([await receipt('weur', seq)], cluster.client(), keys);
     }
-    const last = await receipt('weur', BigInt(RECEIPTS_KEPT) + 1n);
+    const last = await receipt('weur', BigInt(RECEIPTS_KEPT + count));
     await collectReceipts([last], cluster.client(), keys);
     expect(await keysIn(cluster)).toHaveLength(count - RECEIPTS_PRUNED_MAX + 1);
   },

@@ -48,4 +48,8 @@ test('one that did not come is said, and the next one is smaller', async () => {
   for (let i = 0; i < 2; i++) await expect(read()).rejects.toMatchObject({ code: 'unavailable' });
   await read();
   expect(asked).toEqual([64, 32, 16]);
+  // Not twice as large at once: every other page would cost a turn.
+  await expect(read()).rejects.toMatchObject({ code: 'unavailable' });
+  for (let i = 0; i < 8; i++) await read();
+  expect(asked.slice(3)).toEqual([17, 9, 10, 11, 12, 13, 14, 15, 16]);
 });

@@ -230,6 +230,16 @@ describe('a version whose nodes cannot be had (E3, E6)', () => {
     ]);
   });
 
+  // It may have been created in the version that cannot be had: that is doubt, and no 404.
+  test('tells nobody that a host is unknown', async () => {
+    const { ports, view, stores } = await bereft();
+    for (const store of stores) store.broken = 'rejects';
+    const cf = request().cf;
+    const stranger = new Request('https://nobody.example/a', { cf } as RequestInit);
+    const answer = await ports.clock.run(handle(stranger, view, ports));
+    expect([answer.status, ports.lines.at(-1)]).toMatchObject([503, { code: 'no-state' }]);
+  });
+
   // Revocation: the version that cannot be had may have suspended the tenant.
   test('lets the one before grow old, whatever words come for the new one', async () => {
     const { ask, ports, stores, ahead } = await bereft();

@@ -160,6 +160,20 @@ describe('a store', () => {
       expect(await taken(held, { attestations: WHOLE.attestations })).toBe('1/1');
     }));
 
+  // Its head of before, which goes out while commits are on their way, would count revoked words.
+  test('hands out nothing of before, also when words have overtaken its commits', () =>
+    withStore(one, async (held) => {
+      await held.take({ commits: origin.commits, attestations: await words(agentKey) });
+      const ahead = origin.fork();
+      await ahead.commit(change(3));
+      const later = await Promise.all(
+        SITES.map((site) => attest(ahead.held, site, NOW + 1, {}, newAgentKey(site))),
+      );
+      await taken(held, { trust: WHOLE.trust, attestations: later });
+      const { trust, attestations } = JSON.parse(held.running.head());
+      expect([trust, attestations]).toEqual([carriedTrust(two), later]);
+    }));
+
   test('knows it after a restart', () =>
     withStore(one, async (held) => {
       await taken(held, WHOLE);

@@ -144,7 +144,10 @@ describe('a view never goes back (I2, C10)', () => {
     await view.hear(words, NOW + 20);
     await view.adopt(head, NOW + 30);
     expect([standingOf(view).link.version, view.ageMs(NOW + 30)]).toEqual([version, 30]);
-    await view.endRefresh(NOW + 30);
+    // One that began before it, and ends.
+    await view.endRefresh(NOW + 1_999, NOW + 30);
+    expect(view.isBehind(standingOf(view))).toBe(false);
+    await view.endRefresh(NOW + 2_000, NOW + 30);
     expect(view.isBehind(standingOf(view))).toBe(true);
   });
 
