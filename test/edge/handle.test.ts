@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { refresh } from '../../edge/control/refresh.ts';
 import type { CachePort } from '../../edge/env.ts';
 import { handle } from '../../edge/steering/handle.ts';
+import type { Operation } from '../../shared/control/envelope.ts';
 import {
   CACHE_HEAD_START_MS,
   COLD_BUDGET_MS,
@@ -12,7 +13,7 @@ import {
   RETRY_AFTER_S,
   SOFT_AGE_MS,
 } from '../../shared/limits.ts';
-import { put } from '../shared/kit.ts';
+import { put, tenantPuts } from '../shared/kit.ts';
 import { FakeStore } from './fake-ports.ts';
 import { edge, origin, provenanceOf, request } from './isolate.ts';
 import { change, NOW } from './origin.ts';
@@ -175,7 +176,7 @@ describe('a version whose nodes cannot be had (E3, E6)', () => {
   const globex = { hosts: ['globex.example'], scope: 'atlantic', policy: 'std', priority: 2 };
 
   /** A warm isolate that knows the heads of these versions, brought 1 s apart, and no node. */
-  async function bereft(count = 1) {
+  async function bereft(count = 1, more: readonly Operation[] = []) {
     const sent: Request[] = [];
     const send = async (one: Request) => {
       if (new URL(one.url).pathname.startsWith('/.portolan/')) throw new Error('down');
@@ -186,7 +187,8 @@ describe('a version whose nodes cannot be had (E3, E6)', () => {
     const { ports, stores, view } = isolate;
     const ahead = origin.fork();
     for (let n = 1; n <= count; n++) {
-      await ahead.commit([put('tenants/globex/tenant', { ...globex, priority: n + 1 })]);
+      const changed = put('tenants/globex/tenant', { ...globex, priority: n + 1 });
+      await ahead.commit([changed, ...more]);
       ports.clock.nowMs = NOW + n * 1_000;
       for (const store of stores) store.headText = await ahead.freshHead(ports.clock.nowMs);
       await ports.clock.run(refresh(view, ports));
@@ -232,11 +234,12 @@ describe('a version whose nodes cannot be had (E3, E6)', () => {
 
   // It may have been created in the version that cannot be had: that is doubt, and no 404.
   test('tells nobody that a host is unknown', async () => {
-    const { ports, view, stores } = await bereft();
+    const fresh = { hosts: ['fresh.example'], scope: 'eu', home: 'eu1' } as const;
+    const { ports, view, stores } = await bereft(1, tenantPuts('fresh', fresh));
     for (const store of stores) store.broken = 'rejects';
-    const cf = request().cf;
-    const stranger = new Request('https://nobody.example/a', { cf } as RequestInit);
-    const answer = await ports.clock.run(handle(stranger, view, ports));
+    const { cf } = request();
+    const early = new Request('https://fresh.example/a', { cf } as RequestInit);
+    const answer = await ports.clock.run(handle(early, view, ports));
     expect([answer.status, ports.lines.at(-1)]).toMatchObject([503, { code: 'no-state' }]);
   });
 
