@@ -189,6 +189,8 @@ export class Agent {
       if (refusal.code !== 'attestation-old') this.#alarms.raise(refusal, delta.sender);
     }
     await this.#hold.stand();
+    // They may name what this agent cannot read: an edge that heard them is waiting for it.
+    if (!this.#readable) this.#askPeers();
     return this.#answer([...delta.refused, ...refused]);
   }
 
@@ -236,7 +238,8 @@ export class Agent {
 
   async #turn(): Promise<void> {
     const followed = await this.#follow();
-    this.#care.askPeers(followed, this.peers, () => this.#takeBrought());
+    if (this.#readable) this.#care.forgetPeers();
+    else this.#askPeers();
     await this.#hold.stand();
     const { nowMs } = this.#ports;
     // Either way: a clock that was put back must not end the attestations.
@@ -250,15 +253,20 @@ export class Agent {
     await this.#keepHouse(followed);
   }
 
-  /** What peers brought, as soon as it comes: a gateway may wait for it (P3). Turns go between. */
-  #takeBrought(): void {
-    const taken = this.#inTurn(async () => {
-      const more = await this.#care.takeBrought();
-      await this.#hold.stand();
-      if (more) this.#takeBrought();
-    });
+  #askPeers(): void {
     // A disk that cannot be written: the next turn writes to it too, and says so.
-    taken.catch(() => {});
+    this.#care.askPeers(this.peers, () => void this.#takeBrought().catch(() => {}));
+  }
+
+  /**
+   * What peers brought, as soon as it comes, beside the turn, as words do: a gateway may wait for
+   * it (P3), and the turn for a source that does not answer.
+   */
+  async #takeBrought(): Promise<void> {
+    for (let more = true; more; ) {
+      more = await this.#care.takeBrought();
+      await this.#hold.stand();
+    }
   }
 
   /** What nobody waits for: after the word that everybody does. */

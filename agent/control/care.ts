@@ -83,17 +83,18 @@ export class Care {
     await source.compact(revision);
   }
 
+  /** The source can be read: what peers brought is not needed. */
+  forgetPeers(): void {
+    this.#catchUp.forget();
+  }
+
   /**
-   * Begins to ask peers while the source cannot be read; `brought` is told when there is something
+   * Begins to ask peers, while the source cannot be read; `brought` is told when there is something
    * to take. `peers` are the URLs of their deltas.
    */
-  askPeers({ state }: Followed, peers: readonly string[], brought: () => void): void {
+  askPeers(peers: readonly string[], brought: () => void): void {
     const { commitsOf } = this.#ports;
     if (commitsOf === undefined) return;
-    if (state !== 'unreadable') {
-      this.#catchUp.forget();
-      return;
-    }
     const ask = peers.map((url) => (from: bigint) => commitsOf(url, from));
     this.#catchUp.ask(this.#hold.holder, ask, brought);
   }

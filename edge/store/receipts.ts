@@ -66,8 +66,8 @@ export class Receipts {
   }
 
   /**
-   * What an answer carries, signed, oldest first. Nobody asks for older ones, so what was not signed
-   * yet goes with it (once: agents count as missing what an answer took with it that was lost); the
+   * What an answer carries, signed, oldest first. Nobody asks for older ones, so what was not
+   * signed yet goes with it (once: agents count as missing what a lost answer took with it); the
    * newest, and the newest APPLIED, go with each.
    */
   async answered(chain: Chain): Promise<Pick<StoreAnswer, 'earlier' | 'receipts'>> {

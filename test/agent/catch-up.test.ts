@@ -4,6 +4,7 @@
 import { expect, test } from 'vitest';
 import { commitsFromPeers } from '../../agent/control/catch-up.ts';
 import { CATCH_UP_PEER_MS } from '../../agent/limits.ts';
+import { type CommitSource, SourceError } from '../../agent/ports.ts';
 import { receiveAll, verifyAttestations } from '../../shared/control/holder.ts';
 import { Fleet, priorityOf, START_MS, settled } from '../fakes/fleet.ts';
 import { MemoryKeep } from '../fakes/memory-keep.ts';
@@ -107,6 +108,29 @@ test('a peer that holds its answer holds no turn: words go on', async () => {
   await fleet.round(2);
   expect(asked).toEqual(['us1', 'w1']);
   expect(fleet.headAt('eu1')).toBe(3n);
+});
+
+// Etcd was cut off without a word: a call waits for its deadline, and a gateway for the commit.
+test('what others name is asked for and taken in at once, though the turn waits', async () => {
+  const fleet = await Fleet.afloat();
+  const copy = new MemorySource(fleet.author.commits);
+  const answer = { promise: Promise.reject<never>(new SourceError('down')) };
+  answer.promise.catch(() => {});
+  const silent = () => answer.promise;
+  const source: CommitSource = {
+    ...{ read: silent, append: silent, trust: silent, writeTrust: silent, join: silent },
+  };
+  await fleet.begin('eu1', {
+    ports: { source, copy, commitsOf: (_, n) => pageOf(fleet.author)(n) },
+  });
+  await fleet.turn('eu1');
+  answer.promise = new Promise<never>(() => {});
+  void fleet.agent('eu1').turn();
+  for (const priority of [2, 3]) await fleet.commit(priorityOf(priority));
+  await fleet.turn('us1', 'w1');
+  await fleet.deliverAll();
+  await settled();
+  expect([fleet.headAt('eu1'), fleet.activeAt('eu1')]).toEqual([3n, 3n]);
 });
 
 test('another peer is asked first each time', async () => {
