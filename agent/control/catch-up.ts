@@ -7,11 +7,8 @@
 // Peers are asked beside the turns, by one question at a time, and another one first each time: a
 // stolen peer may hold its answers back, and must not hold back this agent's words.
 
-import {
-  agreedByOthers,
-  type NamedCommit,
-  namedByOthers,
-} from '../../shared/control/activation.ts';
+import { attestedByOthers, namedByOthers } from '../../shared/control/activation.ts';
+import type { NamedCommit } from '../../shared/control/chain.ts';
 import { envelopeKind } from '../../shared/control/envelope.ts';
 import { type Holder, verifyCommit } from '../../shared/control/holder.ts';
 import { decodeJws } from '../../shared/control/jws.ts';
@@ -90,8 +87,8 @@ export async function commitsFromPeers(
   if (goal === null) return [];
   for (const ask of peers) {
     const run = await runFrom(ask, holder, goal, ports, bytesMax);
-    const agreed = agreedByOthers(site, run, evidence);
-    if (agreed > 0) return run.slice(0, agreed).map(({ input }) => input);
+    const last = attestedByOthers(site, { ...evidence, chain: run });
+    if (last !== null) return run.slice(0, run.indexOf(last) + 1).map(({ input }) => input);
   }
   return [];
 }

@@ -4,7 +4,7 @@
 import { utf8 } from '../../shared/canonical.ts';
 import { isBehind } from '../../shared/control/activation.ts';
 import { answerOf, placeOf, type StoreAnswer } from '../../shared/control/answer.ts';
-import { compareVersions, newest } from '../../shared/control/chain.ts';
+import { compareVersions, linkAt, newest } from '../../shared/control/chain.ts';
 import { openDelta } from '../../shared/control/delta.ts';
 import { isOnFork } from '../../shared/control/fork.ts';
 import { writeHead } from '../../shared/control/head.ts';
@@ -113,10 +113,10 @@ export class Store {
    * for what they name.
    */
   head(): string {
-    const level = this.#level;
+    const [level, holder] = [this.#level, this.#holder];
     const isRecent = level !== null && this.#ports.nowMs() - level.atMs <= OVERTAKEN_HEAD_MS;
-    const isCurrent = level?.holder.active?.digest === this.#holder.active?.digest;
-    return writeHead(isRecent && isCurrent ? level.holder : this.#holder, this.#floor);
+    const isUsed = isRecent && leadsTo(level.holder, holder);
+    return writeHead(isUsed ? level.holder : holder, this.#floor);
   }
 
   /** Canonical text of a piece, or null. A damaged one is never handed out. */
@@ -133,15 +133,12 @@ export class Store {
     if (next === this.#holder) return;
     this.#ports.rows.setTrust(next.trust);
     this.#holder = next;
-    // It may carry words of a key that counts no longer (C5).
-    this.#level = null;
   }
 
   /** Back to what is active, when what is held beyond it is not what sites attest (`fork.ts`). */
   #leaveFork(commits: readonly unknown[], nowMs: number): void {
     const stillMs = nowMs - this.#movedAtMs;
     if (!isOnFork(this.#holder, commits, { nowMs, stillMs }, this.#ports.crypto)) return;
-    this.#level = null;
     const refusal = refuse(
       'equivocation',
       'what is held beyond the active version is not attested',
@@ -184,7 +181,6 @@ export class Store {
     const { holder, writes } = emptyHolder(this.#holder.trust, this.#ports.crypto);
     this.#ports.rows.reset(writes);
     this.#holder = holder;
-    this.#level = null;
   }
 
   async #answer(refused: readonly Refusal[], code?: string): Promise<StoreAnswer> {
@@ -202,6 +198,16 @@ export class Store {
       ...(code === undefined ? {} : { code }),
     };
   }
+}
+
+/**
+ * Has nothing happened since but that more came? Else `before` may have a commit that was taken
+ * back, or words of a key that counts no longer (C5).
+ */
+function leadsTo(before: Holder, now: Holder): boolean {
+  const head = newest(before.chain);
+  const isHeld = head !== null && linkAt(now.chain, head.generation, head.version) === head;
+  return isHeld && before.trust === now.trust && before.active === now.active;
 }
 
 /** The key that trust names as an edge's; a store without one works, and gives no receipts. */

@@ -4,7 +4,7 @@
 
 import type { Digest } from '../digest.ts';
 import { type Attestation, type AttestationBook, validBySite } from './attestation.ts';
-import { type Chain, compareVersions, type Link, linkAt } from './chain.ts';
+import { type Chain, compareVersions, type Link, linkAt, type NamedCommit } from './chain.ts';
 import type { Trust } from './trust.ts';
 
 export interface Evidence {
@@ -20,22 +20,25 @@ export function activeLink(evidence: Evidence): Link | null {
 }
 
 /**
- * What a threshold of OTHER sites than `site` stands behind, or null: what an agent that has no
- * memory of its own may join (C10). Attack: a stolen agent of the own site, or one's own older
- * word, that makes up the threshold (I16).
+ * What of `chain` a threshold of OTHER sites than `site` stands behind, or null: what an agent that
+ * has no memory of its own may join, and what it takes from a peer (C10). Attack: a stolen agent of
+ * the own site, or one's own older word, that makes up the threshold (I16).
  */
-export function attestedByOthers(site: string, evidence: Evidence): Link | null {
+export function attestedByOthers<T extends NamedCommit>(
+  site: string,
+  evidence: Omit<Evidence, 'chain'> & { readonly chain: readonly T[] },
+): T | null {
   const bySite = new Map(validBySite(evidence.book, evidence.trust, evidence.nowMs));
   bySite.delete(site);
   return reachedTogether(bySite, evidence);
 }
 
-/** The newest link that a threshold of the sites in `bySite` have reached. */
-function reachedTogether(
+/** The newest commit that a threshold of the sites in `bySite` have reached. */
+function reachedTogether<T extends NamedCommit>(
   bySite: ReadonlyMap<string, readonly Attestation[]>,
-  { chain, trust }: Pick<Evidence, 'chain' | 'trust'>,
-): Link | null {
-  const reached: Link[] = [];
+  { chain, trust }: { readonly chain: readonly T[]; readonly trust: Trust },
+): T | null {
+  const reached: T[] = [];
   for (const attestations of bySite.values()) {
     const link = highest(attestations, chain);
     if (link !== null) reached.push(link);
@@ -171,12 +174,6 @@ export function namedByThreshold(
   return naming.length >= trust.threshold;
 }
 
-export interface NamedCommit {
-  readonly generation: bigint;
-  readonly version: bigint;
-  readonly digest: Digest;
-}
-
 /**
  * The newest version that any OTHER site than `site` names, if a threshold of them stands beyond
  * `place`, each where it had come to; else null. One liar can make it too high, not more.
@@ -186,48 +183,23 @@ export function namedByOthers(
   place: { readonly generation: bigint; readonly version: bigint },
   { book, trust, nowMs }: Omit<Evidence, 'chain'>,
 ): bigint | null {
-  const beyond: bigint[] = [];
-  for (const [other, attestations] of validBySite(book, trust, nowMs)) {
-    const [newestNamed] = attestations
-      .filter(({ generation }) => generation === place.generation)
-      .map(({ version }) => version)
-      .filter((version) => version > place.version)
-      .sort(descending);
-    if (other !== site && newestNamed !== undefined) beyond.push(newestNamed);
-  }
-  return beyond.length < trust.threshold ? null : (beyond.sort(descending)[0] ?? null);
-}
-
-/**
- * How many commits of `run`, which follow one another, a threshold of OTHER sites than `site`
- * stands behind: they name the last of these, or a later one of the run (C10).
- */
-export function agreedByOthers(
-  site: string,
-  run: readonly NamedCommit[],
-  { book, trust, nowMs }: Omit<Evidence, 'chain'>,
-): number {
-  const reached: number[] = [];
-  for (const [other, attestations] of validBySite(book, trust, nowMs)) {
-    if (other === site) continue;
-    const last = run.findLastIndex((commit) => {
-      return attestations.some(({ generation, version, envelope }) => {
-        const isSame = generation === commit.generation && version === commit.version;
-        return isSame && envelope === commit.digest;
+  const beyond = [...validBySite(book, trust, nowMs)]
+    .filter(([other]) => other !== site)
+    .map(([, words]) => {
+      return words.filter(({ generation, version }) => {
+        return generation === place.generation && version > place.version;
       });
-    });
-    reached.push(last + 1);
-  }
-  reached.sort((a, b) => b - a);
-  return reached[trust.threshold - 1] ?? 0;
+    })
+    .filter((words) => words.length > 0);
+  if (beyond.length < trust.threshold) return null;
+  return beyond.flat().sort(compareVersions).at(-1)?.version ?? null;
 }
 
-function descending(a: bigint, b: bigint): number {
-  return a < b ? 1 : a > b ? -1 : 0;
-}
-
-function highest(attestations: readonly Attestation[], chain: Chain): Link | null {
-  let best: Link | null = null;
+function highest<T extends NamedCommit>(
+  attestations: readonly Attestation[],
+  chain: readonly T[],
+): T | null {
+  let best: T | null = null;
   for (const attestation of attestations) {
     const link = namedLink(attestation, chain);
     if (link !== null && (best === null || compareVersions(best, link) < 0)) best = link;
@@ -235,7 +207,10 @@ function highest(attestations: readonly Attestation[], chain: Chain): Link | nul
   return best;
 }
 
-function namedLink({ generation, version, envelope }: Attestation, chain: Chain): Link | null {
+function namedLink<T extends NamedCommit>(
+  { generation, version, envelope }: Attestation,
+  chain: readonly T[],
+): T | null {
   const link = linkAt(chain, generation, version);
   return link?.digest === envelope ? link : null;
 }

@@ -28,7 +28,7 @@ export const storeAnswerSchema = z.object({
   /** Signed receipts, oldest first (C11): the newest ones, and the newest APPLIED. */
   receipts: z.exactOptional(z.array(z.unknown()).check(z.maxLength(RECEIPTS_ANSWERED_MAX + 1))),
   /**
-   * Signed receipts before those, oldest first: what was never handed out, so what this delta
+   * Signed receipts before those, oldest first: what was not signed yet, so what this delta
    * wrote. A member of its own, because a reader of the version before bounds the other one.
    */
   earlier: z.exactOptional(z.array(z.unknown()).check(z.maxLength(RECEIPTS_EARLIER_MAX))),

@@ -20,6 +20,9 @@ export interface Link {
 
 export type Chain = readonly Link[];
 
+/** What a site names of a commit: enough to count by. */
+export type NamedCommit = Pick<Link, 'generation' | 'version' | 'digest'>;
+
 export function linkOf(envelope: Verified<Envelope>, manifest: Manifest): Link {
   const { value, digest, jws } = envelope;
   const { generation, version, previous } = value;
@@ -31,7 +34,11 @@ export function newest(chain: Chain): Link | null {
 }
 
 /** The link at a place, or null: versions in a chain are dense, so this is an index. */
-export function linkAt(chain: Chain, generation: bigint, version: bigint): Link | null {
+export function linkAt<T extends NamedCommit>(
+  chain: readonly T[],
+  generation: bigint,
+  version: bigint,
+): T | null {
   const first = chain[0];
   if (first === undefined) return null;
   const link = chain[Number(version - first.version)];

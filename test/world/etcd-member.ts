@@ -138,7 +138,7 @@ export class EtcdMember {
 }
 
 /** Three members beside a whole test run on a small machine. */
-const HEALTHY_MS = 20_000;
+export const HEALTHY_MS = 20_000;
 const DEADLINES = { headersTimeout: 2_000, bodyTimeout: 2_000 } as const;
 
 /**

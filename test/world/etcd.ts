@@ -8,7 +8,7 @@ import type { Children } from './children.ts';
 import { grantAccess, OPERATOR, permissionsOf, ROOT } from './etcd-access.ts';
 import { findEtcd } from './etcd-binary.ts';
 import { type CredentialFiles, type Credentials, writeCredentials } from './etcd-credentials.ts';
-import { EtcdMember } from './etcd-member.ts';
+import { EtcdMember, HEALTHY_MS } from './etcd-member.ts';
 import { type Etcdctl, etcdctl, etcdctlPut, etcdctlPutBytes } from './etcdctl.ts';
 import { freePorts } from './ports.ts';
 import { until } from './wait.ts';
@@ -17,7 +17,6 @@ import { until } from './wait.ts';
 const STARTS = 3;
 
 /** Three members on one machine: milliseconds apart, but the machine may be busy for long. */
-const HEALTHY_MS = 20_000;
 const HEARTBEAT_MS = 100;
 const ELECTION_MS = 1_000;
 

@@ -201,9 +201,7 @@ async function untilYoung(world: World): Promise<void> {
   await until(
     'every location is asked, and young',
     async () => {
-      const found = await Promise.all(
-        EDGES.map(async (edge) => [...(await decisionsOf(world, edge)).values()].at(-1)),
-      );
+      const found = await lastDecisions(world);
       return found.every((record) => record !== undefined && record.seen.ageMs < YOUNG_MS);
     },
     { deadlineMs: PATIENCE_MS },
@@ -215,13 +213,18 @@ async function untilDecidedOn(world: World, head: bigint): Promise<void> {
   await until(
     `every location decides on version ${head}`,
     async () => {
-      const found = await Promise.all(
-        EDGES.map(async (edge) => [...(await decisionsOf(world, edge)).values()].at(-1)),
-      );
+      const found = await lastDecisions(world);
       const versions = found.map((record) => record?.basis.version);
       if (versions.every((version) => version === head)) return true;
       throw new Error(versions.join());
     },
     { deadlineMs: PATIENCE_MS },
+  );
+}
+
+/** One a location, undefined where it has decided nothing yet. */
+function lastDecisions(world: World) {
+  return Promise.all(
+    EDGES.map(async (edge) => [...(await decisionsOf(world, edge)).values()].at(-1)),
   );
 }

@@ -2,11 +2,7 @@
 // site counts for nothing, by whichever of its agents it speaks (I16).
 
 import { expect, test } from 'vitest';
-import {
-  agreedByOthers,
-  attestedByOthers,
-  namedByOthers,
-} from '../../../shared/control/activation.ts';
+import { attestedByOthers, namedByOthers } from '../../../shared/control/activation.ts';
 import {
   type AttestationBook,
   EMPTY_BOOK,
@@ -36,7 +32,6 @@ test.each<readonly [string, readonly Word[], bigint | null]>([
 ])('for the first of three sites: %s', async (_, words, version) => {
   const evidence = { chain, book: await bookOf(words), trust, nowMs: NOW };
   expect(attestedByOthers('s1', evidence)?.version ?? null).toBe(version);
-  expect(BigInt(agreedByOthers('s1', chain, evidence))).toBe(version ?? 0n);
 });
 
 test.each<readonly [string, readonly Word[], bigint | null]>([
